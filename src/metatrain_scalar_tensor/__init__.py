@@ -1,0 +1,16 @@
+"""Scalar × tensor models for metatrain.
+
+The architecture ``experimental.scalar_tensor``; see ``documentation.py`` for its
+hyperparameters and ``model.py`` for what it computes.
+"""
+
+from .model import ScalarTensor
+from .trainer import Trainer
+
+
+__version__ = "0.1.0"
+__model__ = ScalarTensor
+__trainer__ = Trainer
+
+__authors__ = [("The metatrain-scalar-tensor developers", "@metatrain-scalar-tensor")]
+__maintainers__ = __authors__

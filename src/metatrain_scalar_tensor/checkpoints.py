@@ -1,0 +1,31 @@
+"""Checkpoints of older versions.
+
+A change of what a checkpoint holds needs a function ``model_update_v<n>_v<n + 1>`` or
+``trainer_update_v<n>_v<n + 1>`` here that brings the old content to the new, in place,
+and a higher ``__checkpoint_version__`` of the model or trainer.
+"""
+
+from typing import Any, Dict, Literal
+
+
+def upgrade(
+    checkpoint: Dict[str, Any], part: Literal["model", "trainer"], version: int
+) -> Dict[str, Any]:
+    """Bring one part of a checkpoint to a version.
+
+    :param checkpoint: checkpoint of any version.
+    :param part: which part of it.
+    :param version: the version to reach.
+    :return: the checkpoint.
+    :raises RuntimeError: if there is no way from its version to that one.
+    """
+    key = f"{part}_ckpt_version"
+    for v in range(checkpoint[key], version):
+        globals()[f"{part}_update_v{v}_v{v + 1}"](checkpoint)
+        checkpoint[key] = v + 1
+    if checkpoint[key] != version:
+        raise RuntimeError(
+            f"Unable to upgrade the checkpoint: the checkpoint is using {part} version "
+            f"{checkpoint[key]}, while the current {part} version is {version}."
+        )
+    return checkpoint

@@ -1,0 +1,94 @@
+"""The network: from the invariants of an atom to its features.
+
+The coefficients of a target are a linear function of the features, see ``targets.py``.
+"""
+
+from typing import List
+
+import torch
+
+
+def _perceptron(num_inputs: int, width: int, num_layers: int) -> torch.nn.Sequential:
+    layers: List[torch.nn.Module] = []
+    for i in range(num_layers):
+        layers.append(torch.nn.Linear(num_inputs if i == 0 else width, width))
+        layers.append(torch.nn.SiLU())
+    return torch.nn.Sequential(*layers)
+
+
+class SeparateNetworks(torch.nn.Module):
+    """One layer-normalised multilayer perceptron for every center type.
+
+    Behler and Parrinello, `PRL 98, 146401 (2007)
+    <https://doi.org/10.1103/PhysRevLett.98.146401>`_.
+
+    :param num_types: number of center types.
+    :param num_inputs: number of invariants.
+    :param width: width of the hidden layers and number of features.
+    :param num_layers: number of hidden layers.
+    """
+
+    def __init__(
+        self, num_types: int, num_inputs: int, width: int, num_layers: int
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.networks = torch.nn.ModuleList(
+            torch.nn.Sequential(
+                torch.nn.LayerNorm(num_inputs),
+                _perceptron(num_inputs, width, num_layers),
+            )
+            for _ in range(num_types)
+        )
+
+    def forward(
+        self, invariants: torch.Tensor, center_type: torch.Tensor
+    ) -> torch.Tensor:
+        """Apply to every atom the network of its type.
+
+        :param invariants: ``(atoms, num_inputs)``
+        :param center_type: index of the type, ``(atoms,)``
+        :return: features, ``(atoms, width)``
+        """
+        features = invariants.new_zeros((invariants.shape[0], self.width))
+        for type_index, network in enumerate(self.networks):
+            rows = torch.where(center_type == type_index)[0]
+            features = features.index_copy(0, rows, network(invariants[rows]))
+        return features
+
+
+class EmbeddedNetwork(torch.nn.Module):
+    r"""One layer-normalised multilayer perceptron, told the center type.
+
+    The first hidden layer is :math:`\mathrm{SiLU}(s_q \odot W p + t_q)` with a learned
+    scale and shift for every center type :math:`q`.
+
+    :param num_types: number of center types.
+    :param num_inputs: number of invariants.
+    :param width: width of the hidden layers and number of features.
+    :param num_layers: number of hidden layers.
+    """
+
+    def __init__(
+        self, num_types: int, num_inputs: int, width: int, num_layers: int
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.norm = torch.nn.LayerNorm(num_inputs)
+        self.first = torch.nn.Linear(num_inputs, width)
+        self.scale = torch.nn.Parameter(1.0 + 0.1 * torch.randn(num_types, width))
+        self.shift = torch.nn.Parameter(0.1 * torch.randn(num_types, width))
+        self.rest = _perceptron(width, width, num_layers - 1)
+
+    def forward(
+        self, invariants: torch.Tensor, center_type: torch.Tensor
+    ) -> torch.Tensor:
+        """Apply the network.
+
+        :param invariants: ``(atoms, num_inputs)``
+        :param center_type: index of the type, ``(atoms,)``
+        :return: features, ``(atoms, width)``
+        """
+        hidden = self.first(self.norm(invariants))  # (atoms, width)
+        hidden = self.scale[center_type] * hidden + self.shift[center_type]
+        return self.rest(torch.nn.functional.silu(hidden))

@@ -1,0 +1,230 @@
+# mypy: disable-error-code=misc
+# TypedDict fields with default values, as everywhere in metatrain.
+"""
+Scalar × tensor
+===============
+
+Every target is a sum of invariant coefficients times equivariant tensors,
+
+.. math::
+    y_i^{\\lambda\\sigma} = \\sum_b c_b(\\text{invariants of } i) \\,
+        B_b^{\\lambda\\sigma}(\\text{surroundings of } i),
+
+exactly equivariant under rotations and reflections. The neighbor density is expanded
+with featomic, its power spectrum feeds a neural network that gives the coefficients,
+and its angular channels give the tensors: Domina, Bigi, Pegolo, Ceriotti,
+`arXiv:2505.05404 <https://arxiv.org/abs/2505.05404>`_.
+"""
+
+from typing import Literal, Optional
+
+from metatrain.composition.documentation import FixedCompositionWeights
+from metatrain.scaler.documentation import FixedScalerWeights
+from metatrain.utils.hypers import init_with_defaults
+from metatrain.utils.long_range import LongRangeHypers
+from metatrain.utils.loss import LossSpecification
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from typing_extensions import NotRequired, TypedDict
+
+
+class SmoothingHypers(TypedDict):
+    """How the density goes to zero at the cutoff."""
+
+    type: Literal["ShiftedCosine"] = "ShiftedCosine"
+    """``1/2 (1 + cos(π (r - radius + width) / width))`` in the last ``width`` before
+    the cutoff: continuous with its first derivative, so that forces are continuous."""
+    width: PositiveFloat = 0.5
+    """Width of the switch, in the length unit of the dataset. Source: metatrain's
+    SOAP-BPNN uses the same."""
+
+
+class CutoffHypers(TypedDict):
+    """Which neighbors an atom sees."""
+
+    radius: PositiveFloat = 5.0
+    """Cutoff radius, in the length unit of the dataset (Å for most)."""
+    smoothing: SmoothingHypers = init_with_defaults(SmoothingHypers)
+    """Switching function at the cutoff."""
+
+
+class ScalingHypers(TypedDict):
+    """Radial scaling of the density: the nearer the neighbor, the more it counts.
+
+    Willatt, Musil and Ceriotti, `PCCP 20, 29661 (2018)
+    <https://doi.org/10.1039/C8CP05921G>`_, eq. 8:
+    ``rate / (rate + (r / scale)^exponent)``."""
+
+    type: Literal["Willatt2018"] = "Willatt2018"
+    """The only form that featomic has."""
+    rate: PositiveFloat = 1.0
+    """``rate`` of the formula, without unit."""
+    scale: PositiveFloat = 2.0
+    """Distance of the switch, in the length unit of the dataset."""
+    exponent: NonNegativeFloat = 7.0
+    """Steepness of the switch; 0 turns the scaling off. Source: the defaults of
+    metatrain's GAP."""
+
+
+class AtomicDensityHypers(TypedDict):
+    """The density that every neighbor contributes."""
+
+    type: Literal["Gaussian"] = "Gaussian"
+    """A Gaussian on each atom (SOAP: Bartók, Kondor and Csányi, `PRB 87, 184115 (2013)
+    <https://doi.org/10.1103/PhysRevB.87.184115>`_)."""
+    width: PositiveFloat = 0.3
+    """Standard deviation of the Gaussian, in the length unit of the dataset."""
+    center_atom_weight: NonNegativeFloat = 1.0
+    """Weight of the center atom in its own density."""
+    scaling: ScalingHypers = init_with_defaults(ScalingHypers)
+    """Radial scaling of the contributions."""
+
+
+class RadialBasisHypers(TypedDict):
+    """The radial functions ``R_nl``."""
+
+    type: Literal["Gto"] = "Gto"
+    """Gaussian-type orbitals, orthonormalised by featomic."""
+    max_radial: NonNegativeInt = 7
+    """Largest radial index: there are ``max_radial + 1`` functions."""
+
+
+class ExpansionBasisHypers(TypedDict):
+    """The basis in which the density is expanded."""
+
+    type: Literal["TensorProduct"] = "TensorProduct"
+    """The same radial functions for every angular channel."""
+    max_angular: NonNegativeInt = 6
+    """Largest angular channel ``l``, and with it the largest angular order λ of the
+    targets."""
+    radial: RadialBasisHypers = init_with_defaults(RadialBasisHypers)
+    """Radial functions."""
+
+
+class ExpansionHypers(TypedDict):
+    """The neighbor density: the arguments of featomic's ``SphericalExpansion``, under
+    their own names (see `its documentation <https://metatensor.github.io/featomic>`_).
+    """
+
+    cutoff: CutoffHypers = init_with_defaults(CutoffHypers)
+    """Which neighbors count."""
+    density: AtomicDensityHypers = init_with_defaults(AtomicDensityHypers)
+    """What each of them contributes."""
+    basis: ExpansionBasisHypers = init_with_defaults(ExpansionBasisHypers)
+    """In which functions that is expanded."""
+
+
+class NetworkHypers(TypedDict):
+    """From invariants to features: layer normalisation, then a multilayer perceptron
+    with SiLU activations."""
+
+    center_type: Literal["separate", "embedded"] = "separate"
+    """How the type of the center atom enters: ``separate`` networks for every type, or
+    one network with a learned ``embedded`` scale and shift of the first hidden layer
+    for every type. ``separate`` is the more accurate with few elements, ``embedded``
+    grows by a few numbers per element only."""
+    num_hidden_layers: PositiveInt = 2
+    """Number of hidden layers."""
+    num_neurons_per_layer: PositiveInt = 64
+    """Width of every hidden layer, and number of features."""
+
+
+class TensorBasisHypers(TypedDict):
+    """The equivariant tensors ``B_b`` that the coefficients multiply.
+
+    Scalars (λ = 0, σ = +1) need none. For all other targets at least one of the two
+    must be on."""
+
+    vectors: bool = True
+    """The maximally coupled products of three learned vectors, 2λ + 1 tensors
+    (λ-MCoV, `arXiv:2505.05404 <https://arxiv.org/abs/2505.05404>`_, section II). They
+    vanish or coincide where the symmetry of a site leaves no three vectors; ``density``
+    then completes them."""
+    density: bool = True
+    """Learned contractions of the l = λ density, and for pseudotensors its odd
+    couplings (same paper, the λ-density correction)."""
+    num_channels: PositiveInt = 8
+    """Number of learned contractions in ``density``."""
+
+
+class ModelHypers(TypedDict):
+    """Hyperparameters of the model."""
+
+    expansion: ExpansionHypers = init_with_defaults(ExpansionHypers)
+    """The neighbor density, computed once for everything."""
+    network: NetworkHypers = init_with_defaults(NetworkHypers)
+    """The network that turns invariants into coefficients."""
+    tensor_basis: TensorBasisHypers = init_with_defaults(TensorBasisHypers)
+    """The tensors that the coefficients multiply."""
+    zbl: bool = False
+    """Add metatrain's ZBL repulsion of nuclei to energies, for structures with atoms
+    closer than those of the training set."""
+    long_range: LongRangeHypers = init_with_defaults(LongRangeHypers)
+    """metatrain's long-range featurizer: electrostatics-like features that reach
+    beyond the cutoff. Needs ``pip install torch-pme``."""
+
+
+class FinetuneHypers(TypedDict):
+    """Start from a trained model instead of random weights."""
+
+    read_from: str
+    """Path of the checkpoint (``.ckpt``) to start from."""
+
+
+class TrainerHypers(TypedDict):
+    """Hyperparameters of the training."""
+
+    distributed: NotRequired[bool]
+    """Whether to train on several processes. When not set, this is so whenever the run
+    has more than one SLURM task. Setting it explicitly is deprecated in metatrain."""
+    distributed_port: int = 39591
+    """Port on which the processes find each other."""
+    batch_size: PositiveInt = 8
+    """Number of structures in a batch."""
+    max_atoms_per_batch: Optional[PositiveInt] = None
+    """If set, batches are packed up to this number of atoms instead of to
+    ``batch_size`` structures."""
+    min_atoms_per_batch: NonNegativeInt = 0
+    """With ``max_atoms_per_batch``: batches with fewer atoms are left out."""
+    num_epochs: NonNegativeInt = 100
+    """Number of times the training set is gone through."""
+    learning_rate: PositiveFloat = 1e-3
+    """Largest learning rate of the Adam optimizer."""
+    warmup_fraction: NonNegativeFloat = 0.01
+    """Fraction of all steps in which the learning rate rises linearly from zero;
+    afterwards it decays to zero as half a cosine."""
+    grad_clip_norm: Optional[PositiveFloat] = 1.0
+    """Gradients with a larger norm are scaled down to it; ``null`` for no limit."""
+    ema_decay: Optional[PositiveFloat] = None
+    """If set (0.999, say), the exponential moving average of the weights with this
+    decay per step is validated and exported, instead of the weights themselves."""
+    log_interval: PositiveInt = 5
+    """Epochs between two lines in the log."""
+    checkpoint_interval: PositiveInt = 25
+    """Epochs between two checkpoints."""
+    log_mae: bool = False
+    """Log mean absolute errors beside root mean squared ones."""
+    log_separate_blocks: bool = False
+    """Log the error of every block (of every λ, say) instead of one per target."""
+    best_model_metric: Literal["rmse_prod", "mae_prod", "loss"] = "rmse_prod"
+    """What decides which epoch's weights are exported: the product over the targets of
+    the validation RMSE or MAE, or the loss. The MAE needs ``log_mae: true``."""
+    loss: str | dict[str, LossSpecification | str] = "mse"
+    """Loss function, for all or for each target, with its weight: see metatrain's
+    `loss functions <https://docs.metatensor.org/metatrain/latest/>`_."""
+    per_structure_targets: list[str] = []
+    """Per-system targets whose loss and errors are *not* divided by the number of
+    atoms."""
+    atomic_baseline: FixedCompositionWeights | str = {}
+    """The part of each target that depends on the composition alone. By default it is
+    fitted to the training set and taken off the targets; a number, a number for each
+    atomic type, or the path of a trained composition model fixes it instead."""
+    scale_targets: bool = True
+    """Divide the targets by their standard deviation while training."""
+    fixed_scaling_weights: FixedScalerWeights | str = {}
+    """Fixed scales instead, or the path of a trained scaler."""
+    num_workers: Optional[NonNegativeInt] = None
+    """Number of processes that load data; by default chosen from the number of
+    cores."""
+    finetune: NotRequired[FinetuneHypers]
+    """Start from a trained model: all its weights go on learning, and targets that it
+    did not have are added."""

@@ -1,0 +1,51 @@
+"""Rotation-invariant scalars out of the density."""
+
+import math
+from typing import List
+
+import torch
+
+
+class PowerSpectrum(torch.nn.Module):
+    r"""The SOAP power spectrum.
+
+    .. math::
+        p_{qn, q'n', l} = \frac{\sqrt{2 - \delta_{qq'}}}{\sqrt{2l + 1}}
+            \sum_m x_{qn, lm} \, x_{q'n', lm}, \qquad q \le q'
+
+    (Bartók, Kondor and Csányi, `PRB 87, 184115 (2013)
+    <https://doi.org/10.1103/PhysRevB.87.184115>`_, with the normalisation of featomic's
+    ``SoapPowerSpectrum``, whose values these are: the two orders of a pair of different
+    neighbor types are one feature, times √2.)
+
+    :param max_angular: largest angular channel.
+    :param num_types: number of neighbor types ``q``.
+    :param num_radial: number of radial functions ``n``.
+    """
+
+    def __init__(self, max_angular: int, num_types: int, num_radial: int) -> None:
+        super().__init__()
+        q = torch.arange(num_types).repeat_interleave(num_radial)  # type of a channel
+        first, second = torch.where(q.unsqueeze(1) <= q.unsqueeze(0))
+        num_channels = len(q)
+        self.size = (max_angular + 1) * len(first)
+        self.register_buffer("pairs", first * num_channels + second, persistent=False)
+        self.register_buffer(
+            "weights",
+            torch.where(q[first] == q[second], 1.0, math.sqrt(2.0)).to(torch.float64),
+            persistent=False,
+        )
+
+    def forward(self, density: List[torch.Tensor]) -> torch.Tensor:
+        """Contract the density with itself.
+
+        :param density: for every ``l``, ``(atoms, 2l + 1, channels)`` with the channels
+            (type, radial function).
+        :return: ``(atoms, size)``, the pairs of channels of l = 0, then of l = 1, ...
+        """
+        spectrum: List[torch.Tensor] = []
+        for x in density:
+            products = x.transpose(1, 2) @ x  # (atoms, channels, channels)
+            pairs = products.flatten(1).index_select(1, self.pairs)  # (atoms, pairs)
+            spectrum.append(pairs * (self.weights / math.sqrt(float(x.shape[1]))))
+        return torch.cat(spectrum, dim=1)

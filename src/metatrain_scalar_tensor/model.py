@@ -1,0 +1,397 @@
+"""The model, as metatrain and metatomic see it."""
+
+import logging
+from typing import Any, Dict, List, Literal, Optional
+
+import torch
+from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatomic.torch import (
+    AtomisticModel,
+    ModelCapabilities,
+    ModelMetadata,
+    ModelOutput,
+    NeighborListOptions,
+    System,
+)
+from metatrain.utils.abc import ModelInterface
+from metatrain.utils.architectures import get_default_hypers
+from metatrain.utils.data import DatasetInfo, TargetInfo
+from metatrain.utils.data.atomic_basis_helpers import (
+    densify_atomic_basis_dataset_info,
+    sparsify_atomic_basis_target,
+)
+from metatrain.utils.dtype import dtype_to_str
+from metatrain.utils.hypers import raise_if_hypers_mismatch
+from metatrain.utils.long_range import LongRangeFeaturizer
+from metatrain.utils.metadata import merge_metadata
+from metatrain.utils.sum_over_atoms import sum_over_atoms
+
+from . import checkpoints
+from .baseline import (
+    add_matching_blocks,
+    build_additive_models,
+    build_scaler,
+    restart_composition_model,
+)
+from .basis import TensorBasis
+from .coefficients import EmbeddedNetwork, SeparateNetworks
+from .density import Density
+from .documentation import ModelHypers
+from .invariants import PowerSpectrum
+from .systems import TypeIndex, atom_labels, neighbor_distances
+from .targets import TargetHead, basis_name, symmetric_per_volume, target_irreps
+
+
+ARCHITECTURE = "experimental.scalar_tensor"
+
+
+class ScalarTensor(ModelInterface[ModelHypers]):
+    r"""Invariant coefficients times equivariant tensors.
+
+    .. math::
+        y_i^{\lambda\sigma} = \sum_b c_b(p_i) \, B_b^{\lambda\sigma}(x_i)
+
+    with the neighbor density :math:`x_i`, its power spectrum :math:`p_i`, coefficients
+    :math:`c_b` from a neural network and tensors :math:`B_b` of the symmetry of the
+    target: Domina, Bigi, Pegolo and Ceriotti, `arXiv:2505.05404
+    <https://arxiv.org/abs/2505.05404>`_.
+
+    :param hypers: hyperparameters of the model.
+    :param dataset_info: atomic types, length unit and targets.
+    :raises ValueError: if the model can't predict a target, saying why.
+    """
+
+    __checkpoint_version__ = 1
+    __supported_devices__ = ["cuda", "cpu"]
+    __supported_dtypes__ = [torch.float32, torch.float64]
+    __default_metadata__ = ModelMetadata(
+        references={
+            "implementation": [
+                "featomic: https://doi.org/10.1063/5.0302253",
+            ],
+            "architecture": [
+                "scalar x tensor: https://arxiv.org/abs/2505.05404",
+                "SOAP: https://doi.org/10.1103/PhysRevB.87.184115",
+            ],
+        }
+    )
+
+    def __init__(self, hypers: ModelHypers, dataset_info: DatasetInfo) -> None:
+        super().__init__(hypers, dataset_info, self.__default_metadata__)
+        self.atomic_types = dataset_info.atomic_types
+        num_types = len(self.atomic_types)
+
+        self.type_index = TypeIndex(self.atomic_types)
+        self.density = Density(hypers["expansion"], self.atomic_types)
+        self.invariants = PowerSpectrum(
+            self.density.max_angular,
+            num_types,
+            self.density.num_channels // num_types,
+        )
+        Network = {"separate": SeparateNetworks, "embedded": EmbeddedNetwork}[
+            hypers["network"]["center_type"]
+        ]
+        self.network = Network(
+            num_types,
+            self.invariants.size,
+            hypers["network"]["num_neurons_per_layer"],
+            hypers["network"]["num_hidden_layers"],
+        )
+        self.long_range: Optional[LongRangeFeaturizer] = None
+        if hypers["long_range"]["enable"]:
+            self.long_range = LongRangeFeaturizer(
+                hypers["long_range"], self.network.width, self.density.neighbor_list()
+            )
+        self.bases = torch.nn.ModuleDict()  # tensors of every symmetry in use
+        self.heads = torch.nn.ModuleDict()  # one for every target
+
+        self.outputs = {
+            "feature": ModelOutput(
+                sample_kind="atom", description="output of the network"
+            )
+        }
+        self.feature_labels = Labels.range("feature", self.network.width)
+        self.last_layer_names: Dict[str, str] = {}
+        # metatrain's LLPR reads these two
+        self.last_layer_feature_size = self.network.width
+        self.last_layer_parameter_names: Dict[str, List[str]] = {}
+        train_info = densify_atomic_basis_dataset_info(dataset_info)
+        for name, info in train_info.targets.items():
+            self._add_target(name, info)
+        self.has_new_targets = False
+
+        self.additive_models = build_additive_models(
+            dataset_info, train_info, hypers["zbl"]
+        )
+        self.scaler = build_scaler(dataset_info)
+
+    def forward(
+        self,
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        selected_atoms: Optional[Labels] = None,
+    ) -> Dict[str, TensorMap]:
+        """Predict the requested outputs.
+
+        :param systems: structures, with the requested neighbor list.
+        :param outputs: the outputs to compute: targets, ``feature`` or last-layer
+            features; per atom or summed over the atoms of a structure.
+        :param selected_atoms: atoms whose contributions to compute; all by default.
+        :return: the outputs; in evaluation mode with scale and additive models, in
+            training mode as the loss needs them.
+        """
+        predictions: Dict[str, TensorMap] = {}
+        if len(outputs) == 0:
+            return predictions
+
+        centers = atom_labels(systems)
+        center_type = self.type_index(systems)  # (atoms,)
+        density = self.density(systems)  # l -> (atoms, 2l + 1, channels)
+        invariants = self.invariants(density)  # (atoms, invariants)
+        features = self.network(invariants, center_type)  # (atoms, features)
+        if self.long_range is not None:
+            distances = neighbor_distances(systems, self.density.neighbor_list())
+            features = features + self.long_range(systems, features, distances)
+
+        if selected_atoms is not None:
+            rows = centers.select(selected_atoms)
+            centers = Labels(["system", "atom"], centers.values[rows])
+            center_type = center_type[rows]
+            density = [x[rows] for x in density]
+            features = features[rows]
+
+        needed: List[str] = []
+        for name, head in self.heads.items():
+            if name in outputs:
+                needed.extend(head.basis_names)
+        bases: Dict[str, torch.Tensor] = {}  # (λ, σ) -> (atoms, 2λ + 1, tensors)
+        for symmetry, basis in self.bases.items():
+            if symmetry in needed:
+                bases[symmetry] = basis(density, center_type)
+
+        if "feature" in outputs:
+            predictions["feature"] = self._feature_map(features, centers)
+        for name, head in self.heads.items():
+            last_layer_name = self.last_layer_names[name]
+            if name in outputs or last_layer_name in outputs:
+                target_features = head.last_layer_features(features)
+                if last_layer_name in outputs:
+                    predictions[last_layer_name] = self._feature_map(
+                        target_features, centers
+                    )
+                if name in outputs:
+                    prediction = head(target_features, bases, centers)
+                    if head.is_stress:
+                        prediction = symmetric_per_volume(
+                            prediction, systems, centers.column("system")
+                        )
+                    predictions[name] = prediction
+
+        for name in list(predictions.keys()):
+            if outputs[name].sample_kind == "system":
+                predictions[name] = sum_over_atoms(predictions[name])
+        if not self.training:
+            predictions = self._add_baseline(
+                systems, outputs, predictions, selected_atoms
+            )
+        return predictions
+
+    def _feature_map(self, features: torch.Tensor, centers: Labels) -> TensorMap:
+        device = features.device
+        block = TensorBlock(features, centers, [], self.feature_labels.to(device))
+        return TensorMap(Labels.single().to(device), [block])
+
+    def _add_baseline(
+        self,
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        predictions: Dict[str, TensorMap],
+        selected_atoms: Optional[Labels],
+    ) -> Dict[str, TensorMap]:
+        """Scale the predictions, restore their layout, and add the additive models."""
+        predictions = self.scaler.apply_scales(
+            systems, predictions, selected_atoms=selected_atoms
+        )
+        for name, info in self.dataset_info.targets.items():
+            if name in predictions and info.is_atomic_basis:
+                predictions[name] = sparsify_atomic_basis_target(
+                    systems, predictions[name], info.layout
+                )
+        for additive_model in self.additive_models:
+            requested: Dict[str, ModelOutput] = {}
+            for name, output in outputs.items():
+                if name in additive_model.outputs:
+                    requested[name] = output
+            if len(requested) > 0:
+                contributions = additive_model(systems, requested, selected_atoms)
+                for name, contribution in contributions.items():
+                    predictions[name] = add_matching_blocks(
+                        predictions[name], contribution
+                    )
+        return predictions
+
+    def _add_target(self, name: str, info: TargetInfo) -> None:
+        """Register a target, with the tensors that it needs."""
+        for block_irreps in target_irreps(name, info):
+            for irrep in block_irreps:
+                if basis_name(irrep) not in self.bases:
+                    try:
+                        self.bases[basis_name(irrep)] = TensorBasis(
+                            irrep,
+                            self.hypers["tensor_basis"],
+                            self.density.max_angular,
+                            len(self.atomic_types),
+                            self.density.num_channels,
+                        )
+                    except ValueError as error:
+                        raise ValueError(f"target '{name}': {error}") from error
+        head = TargetHead(
+            name,
+            info,
+            self.network.width,
+            {symmetry: basis.num_tensors for symmetry, basis in self.bases.items()},
+        )
+        self.heads[name] = head
+        self.outputs[name] = ModelOutput(
+            unit=info.unit, sample_kind="atom", description=info.description
+        )
+        last_layer_name = f"mtt::aux::{name.replace('mtt::', '')}_last_layer_features"
+        self.outputs[last_layer_name] = ModelOutput(
+            sample_kind="atom", description=f"last-layer features of {name}"
+        )
+        self.last_layer_names[name] = last_layer_name
+        self.last_layer_parameter_names[name] = [
+            f"heads.{name}.{parameter}"
+            for parameter, _ in head.named_parameters()
+            if ".coefficients." in parameter
+        ]
+
+    def supported_outputs(self) -> Dict[str, ModelOutput]:
+        """All outputs that can be requested."""
+        return self.outputs
+
+    def requested_neighbor_lists(self) -> List[NeighborListOptions]:
+        """The neighbor lists that ``forward`` reads."""
+        return [self.density.neighbor_list()]
+
+    def restart(
+        self, dataset_info: DatasetInfo, model_hypers: Optional[Dict[str, Any]] = None
+    ) -> "ScalarTensor":
+        """Go on with a trained model, possibly with further targets.
+
+        :param dataset_info: the data to go on with.
+        :param model_hypers: hyperparameters asked for, which must be the model's own.
+        :return: this model.
+        :raises ValueError: if the hyperparameters differ, or if the data have atomic
+            types that the model does not know.
+        """
+        if model_hypers is not None:
+            raise_if_hypers_mismatch(
+                self.hypers,
+                model_hypers,
+                default_hypers=get_default_hypers(ARCHITECTURE)["model"],
+            )
+        merged_info = self.dataset_info.union(dataset_info)
+        new_types = sorted(set(merged_info.atomic_types) - set(self.atomic_types))
+        if new_types:
+            raise ValueError(
+                f"the data have atomic types {new_types} that the trained model does "
+                f"not know (it knows {self.atomic_types}): train a new model, or leave "
+                "these structures out"
+            )
+        train_info = densify_atomic_basis_dataset_info(merged_info)
+        new_targets = [name for name in merged_info.targets if name not in self.heads]
+        for name in new_targets:
+            self._add_target(name, train_info.targets[name])
+        self.has_new_targets = len(new_targets) > 0
+        self.dataset_info = merged_info
+        self.additive_models[0] = restart_composition_model(
+            self.additive_models[0], dataset_info, self.atomic_types
+        )
+        self.scaler = self.scaler.restart(dataset_info)
+        return self
+
+    def export(self, metadata: Optional[ModelMetadata] = None) -> AtomisticModel:
+        """Wrap the model for metatomic's simulation engines.
+
+        :param metadata: name, authors, description and references to add.
+        :return: the model with its capabilities.
+        """
+        dtype = next(self.parameters()).dtype
+        self.to(dtype)  # the additive models are in float64 during training
+        self.additive_models[0].weights_to(torch.device("cpu"), torch.float64)
+
+        ranges = [float(self.hypers["expansion"]["cutoff"]["radius"])]
+        for model in self.additive_models:
+            ranges.append(float(getattr(model, "cutoff_radius", 0.0)))
+        if self.long_range is not None:
+            ranges.append(float("inf"))
+
+        capabilities = ModelCapabilities(
+            outputs=self.outputs,
+            atomic_types=self.atomic_types,
+            interaction_range=max(ranges),
+            length_unit=self.dataset_info.length_unit,
+            supported_devices=self.__supported_devices__,
+            dtype=dtype_to_str(dtype),
+        )
+        return AtomisticModel(
+            self.eval(), merge_metadata(self.metadata, metadata), capabilities
+        )
+
+    def get_checkpoint(self) -> Dict[str, Any]:
+        """Everything that :meth:`load_checkpoint` needs."""
+        return {
+            "architecture_name": ARCHITECTURE,
+            "model_ckpt_version": self.__checkpoint_version__,
+            "metadata": self.metadata,
+            "model_data": {
+                "model_hypers": self.hypers,
+                "dataset_info": self.dataset_info,
+            },
+            "epoch": None,
+            "best_epoch": None,
+            "model_state_dict": self.state_dict(),
+            "best_model_state_dict": self.state_dict(),
+        }
+
+    @classmethod
+    def load_checkpoint(
+        cls,
+        checkpoint: Dict[str, Any],
+        context: Literal["restart", "finetune", "export"],
+    ) -> "ScalarTensor":
+        """Create the model of a checkpoint.
+
+        :param checkpoint: checkpoint, of the current version.
+        :param context: ``restart`` takes the latest weights, ``finetune`` and
+            ``export`` the best.
+        :return: the model.
+        :raises ValueError: for another context.
+        """
+        if context == "restart":
+            logging.info(f"Using latest model from epoch {checkpoint['epoch']}")
+            state = checkpoint["model_state_dict"]
+        elif context in ("finetune", "export"):
+            logging.info(f"Using best model from epoch {checkpoint['best_epoch']}")
+            state = checkpoint["best_model_state_dict"]
+        else:
+            raise ValueError(f"unknown context '{context}' to load a checkpoint in")
+        data = checkpoint["model_data"]
+        model = cls(data["model_hypers"], data["dataset_info"])
+        name, _ = next(model.named_parameters())
+        model.to(state[name].dtype).load_state_dict(state)
+        model.additive_models[0].sync_tensor_maps()
+        model.scaler.sync_tensor_maps()
+        model.metadata = merge_metadata(model.metadata, checkpoint.get("metadata"))
+        return model
+
+    @classmethod
+    def upgrade_checkpoint(cls, checkpoint: Dict[str, Any]) -> Dict[str, Any]:
+        """Bring a checkpoint of an older version to the current one.
+
+        :param checkpoint: checkpoint of any version.
+        :return: the checkpoint, of the current version.
+        :raises RuntimeError: if its version is newer.
+        """
+        return checkpoints.upgrade(checkpoint, "model", cls.__checkpoint_version__)

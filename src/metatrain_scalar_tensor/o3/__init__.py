@@ -1,0 +1,17 @@
+"""O(3) mathematics on plain tensors: no learning, no metatensor.
+
+Conventions, the same everywhere in the package:
+
+- real spherical tensors of rank ``l`` have components in the order
+  ``m = -l, ..., l``; for ``l = 1`` these are ``(y, z, x)``;
+- the phases are those of the real spherical harmonics of featomic, sphericart and
+  metatomic;
+- a tensor ``(λ, σ)`` turns into ``σ (-1)^λ`` times itself under inversion:
+  ``σ = +1`` is proper, ``σ = -1`` is a pseudotensor.
+"""
+
+from .cartesian import Irrep, cartesian_irreps
+from .clebsch_gordan import CoupledProduct, clebsch_gordan
+
+
+__all__ = ["CoupledProduct", "Irrep", "cartesian_irreps", "clebsch_gordan"]

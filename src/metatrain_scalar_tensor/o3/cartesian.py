@@ -1,0 +1,53 @@
+"""Cartesian tensors as sums of irreducible spherical ones."""
+
+from typing import List, NamedTuple, Tuple
+
+import torch
+
+from .clebsch_gordan import clebsch_gordan
+
+
+class Irrep(NamedTuple):
+    """An irreducible representation of O(3)."""
+
+    o3_lambda: int
+    """Angular order ``λ``: the tensor has ``2λ + 1`` components."""
+    o3_sigma: int
+    """``+1`` for proper tensors, ``-1`` for pseudotensors."""
+
+
+def cartesian_irreps(rank: int) -> Tuple[List[Irrep], torch.Tensor]:
+    r"""Decompose the Cartesian tensors of a rank into irreducible spherical tensors.
+
+    The indices are coupled one after the other,
+    :math:`(((1 \otimes 1) \otimes 1) \otimes \ldots)`. A Cartesian tensor changes by
+    :math:`(-1)^\mathrm{rank}` under inversion, so its part of angular order
+    :math:`\lambda` has :math:`\sigma = (-1)^{\mathrm{rank} - \lambda}`: rank 2 gives
+    (0, +1), (1, -1), (2, +1), the trace, the antisymmetric and the traceless symmetric
+    part.
+
+    :param rank: number of Cartesian indices, at least 1.
+    :return: the irreps, with repetitions, and the orthogonal float64 matrix from their
+        stacked components to the Cartesian ones in the order ``x, y, z``:
+        ``(Σ (2λ + 1), 3, ..., 3)`` with ``rank`` axes of length 3.
+    """
+    # T_i = Σ_m to_cartesian[m, i] v_m, with m = (y, z, x)
+    to_cartesian = torch.eye(3, dtype=torch.float64)[[1, 2, 0]]
+    blocks = [(1, to_cartesian)]  # (λ, (2λ + 1, 3, ..., 3))
+    for _ in range(rank - 1):
+        blocks = [
+            (
+                l3,
+                torch.einsum(
+                    "abm,a...,bi->m...i",
+                    clebsch_gordan(l1, 1, l3),
+                    block,
+                    to_cartesian,
+                ),
+            )
+            for l1, block in blocks
+            for l3 in range(abs(l1 - 1), l1 + 2)
+        ]
+    blocks.sort(key=lambda item: item[0])
+    irreps = [Irrep(o3_lambda, (-1) ** (rank - o3_lambda)) for o3_lambda, _ in blocks]
+    return irreps, torch.cat([block for _, block in blocks])

@@ -1,0 +1,72 @@
+"""What the model reads from the structures besides their density."""
+
+from typing import List
+
+import torch
+from metatensor.torch import Labels
+from metatomic.torch import NeighborListOptions, System
+
+
+class TypeIndex(torch.nn.Module):
+    """The position of every atom's type in the list of types that a model knows.
+
+    :param atomic_types: the known types.
+    """
+
+    def __init__(self, atomic_types: List[int]) -> None:
+        super().__init__()
+        self.atomic_types = atomic_types
+        # the last entry stands for everything outside of the table
+        table = torch.full((max(atomic_types) + 2,), -1)
+        table[atomic_types] = torch.arange(len(atomic_types))
+        self.register_buffer("table", table, persistent=False)
+
+    def forward(self, systems: List[System]) -> torch.Tensor:
+        """Look the types up.
+
+        :param systems: structures.
+        :return: index of the type of every atom, ``(atoms,)``
+        :raises ValueError: if there is an atom of a type that the model does not know,
+            a structure without atoms, or no structure.
+        """
+        if len(systems) == 0:
+            raise ValueError("there is no structure to predict")
+        for i, system in enumerate(systems):
+            if len(system) == 0:
+                raise ValueError(
+                    f"structure {i} of those to predict has no atoms: leave it out"
+                )
+        types = torch.cat([system.types for system in systems]).to(torch.int64)
+        index = self.table[types.clamp(-1, len(self.table) - 1)]
+        if bool((index < 0).any()):
+            unknown = int(types[index < 0][0])
+            raise ValueError(
+                f"the structures have an atom of type {unknown}, which this model does "
+                f"not know: it was made for the types {self.atomic_types}"
+            )
+        return index
+
+
+def atom_labels(systems: List[System]) -> Labels:
+    """Labels ``(system, atom)`` of all atoms of the structures, in order."""
+    values: List[torch.Tensor] = []
+    for i, system in enumerate(systems):
+        atoms = torch.arange(len(system), device=system.device, dtype=torch.int32)
+        values.append(torch.stack([torch.full_like(atoms, i), atoms], dim=1))
+    return Labels(["system", "atom"], torch.cat(values))
+
+
+def neighbor_distances(
+    systems: List[System], options: NeighborListOptions
+) -> torch.Tensor:
+    """Lengths of all edges of a neighbor list, one structure after the other.
+
+    :param systems: structures, with the neighbor list.
+    :param options: which neighbor list.
+    :return: ``(edges,)``
+    """
+    distances: List[torch.Tensor] = []
+    for system in systems:
+        vectors = system.get_neighbor_list(options).values  # (edges, 3, 1)
+        distances.append(torch.sqrt(vectors.pow(2).sum(dim=1)).squeeze(1))
+    return torch.cat(distances)

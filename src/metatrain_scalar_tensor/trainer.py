@@ -1,0 +1,332 @@
+"""The training, as metatrain calls it."""
+
+import copy
+import logging
+import math
+import os
+import random
+from pathlib import Path
+from typing import Any, Dict, List, Literal, Optional, Union
+
+import numpy as np
+import torch
+from metatrain.composition import train_or_load_composition_model
+from metatrain.scaler import train_or_load_scaler
+from metatrain.utils.abc import ModelInterface, TrainerInterface
+from metatrain.utils.data import unpack_batch
+from metatrain.utils.data.atomic_basis_helpers import (
+    densify_atomic_basis_dataset_info,
+    get_prepare_atomic_basis_targets_transform,
+)
+from metatrain.utils.distributed.distributed_data_parallel import (
+    DistributedDataParallel,
+)
+from metatrain.utils.io import check_file_extension
+from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
+from metatrain.utils.loss import LossAggregator
+from metatrain.utils.metrics import get_selected_metric
+
+from . import checkpoints
+from .documentation import TrainerHypers
+from .model import ScalarTensor
+from .training.averaging import WeightAverage
+from .training.epoch import EpochRunner
+from .training.loaders import Datasets, Loaders, build_collate_fn
+from .training.processes import Processes, start_processes
+from .training.schedule import warmup_cosine
+
+
+class Trainer(TrainerInterface[TrainerHypers]):
+    """Trains a :class:`ScalarTensor` with Adam.
+
+    :param hypers: hyperparameters of the training.
+    :raises ValueError: if they contradict each other.
+    """
+
+    __checkpoint_version__ = 1
+
+    def __init__(self, hypers: TrainerHypers) -> None:
+        super().__init__(hypers)
+        if hypers["best_model_metric"] == "mae_prod" and not hypers["log_mae"]:
+            raise ValueError(
+                "'best_model_metric: mae_prod' needs 'log_mae: true', without which no "
+                "mean absolute error is computed"
+            )
+        # the state, as of the last complete epoch
+        self.epoch: Optional[int] = None
+        self.seed: Optional[int] = None
+        self.optimizer_state: Optional[Dict[str, Any]] = None
+        self.scheduler_state: Optional[Dict[str, Any]] = None
+        self.average_state: Optional[Dict[str, Any]] = None
+        self.best_epoch: Optional[int] = None
+        self.best_metric = float("inf")
+        self.best_model_state: Optional[Dict[str, Any]] = None
+
+    def train(
+        self,
+        model: ScalarTensor,
+        dtype: torch.dtype,
+        devices: List[torch.device],
+        train_datasets: Datasets,
+        val_datasets: Datasets,
+        checkpoint_dir: str,
+    ) -> None:
+        """Train the model.
+
+        :param model: the model, whose weights are changed in place.
+        :param dtype: floating-point type to train in.
+        :param devices: the device to train on.
+        :param train_datasets: training sets.
+        :param val_datasets: validation sets, which select the best epoch.
+        :param checkpoint_dir: where to write checkpoints.
+        :raises ValueError: if a target can't be used as it is.
+        :raises RuntimeError: if the loss stops being a finite number.
+        """
+        processes = start_processes(self.hypers, devices)
+        logging.info(f"Training on {processes.count} x {processes.device} with {dtype}")
+        model.to(device=processes.device, dtype=dtype)
+        self._fit_baseline(model, train_datasets, processes, checkpoint_dir)
+
+        targets = model.dataset_info.targets
+        densify, sparsify = get_prepare_atomic_basis_targets_transform(
+            targets, model.dataset_info.extra_data
+        )
+        loaders = Loaders(
+            self.hypers,
+            build_collate_fn(
+                model,
+                densify_atomic_basis_dataset_info(model.dataset_info).targets,
+                densify,
+            ),
+            train_datasets,
+            val_datasets,
+            processes,
+        )
+        self.seed = torch.initial_seed() if self.seed is None else self.seed
+        self._seed_epoch(0)
+        if not model.density.is_calibrated:
+            systems, _, _ = unpack_batch(next(loaders.train(0)))
+            model.density.calibrate(
+                [system.to(dtype, processes.device) for system in systems]
+            )
+
+        optimizer = torch.optim.Adam(
+            model.parameters(), lr=self.hypers["learning_rate"]
+        )
+        scheduler = warmup_cosine(
+            optimizer,
+            self.hypers["num_epochs"] * loaders.steps_per_epoch,
+            self.hypers["warmup_fraction"],
+        )
+        average = WeightAverage(model, self.hypers["ema_decay"])
+        # with new targets there are new weights, to which the old state does not apply
+        if self.optimizer_state is not None and not model.has_new_targets:
+            optimizer.load_state_dict(self.optimizer_state)
+            scheduler.load_state_dict(self.scheduler_state)
+            if self.average_state is not None:
+                average.load_state_dict(self.average_state)
+
+        runner = EpochRunner(
+            self._distributed(model, processes),
+            LossAggregator(targets=targets, config=self.hypers["loss"]),
+            self.hypers,
+            dtype,
+            processes,
+            sparsify,
+        )
+
+        def step(loss: torch.Tensor) -> None:
+            optimizer.zero_grad()
+            if processes.is_distributed:  # weights that this batch does not touch
+                loss = loss + 0.0 * sum(p.sum() for p in model.parameters())
+            if loss.requires_grad:  # not so where all targets of a batch are missing
+                loss.backward()
+                if self.hypers["grad_clip_norm"] is not None:
+                    torch.nn.utils.clip_grad_norm_(
+                        model.parameters(), self.hypers["grad_clip_norm"]
+                    )
+                optimizer.step()
+            scheduler.step()
+            average.update()
+
+        metric_logger: Optional[MetricLogger] = None
+        start_epoch = 0 if self.epoch is None else self.epoch + 1
+        for epoch in range(start_epoch, self.hypers["num_epochs"]):
+            self._seed_epoch(epoch)
+            is_logged = metric_logger is None or (
+                epoch % self.hypers["log_interval"] == 0
+            )
+            learning_rate = optimizer.param_groups[0]["lr"]
+            train_results = runner.run(loaders.train(epoch), step, is_logged)
+            if not math.isfinite(train_results["loss"]):
+                raise RuntimeError(
+                    f"the training loss of epoch {epoch} is {train_results['loss']}: "
+                    "lower 'learning_rate', and look for wrong values among the "
+                    f"targets. Earlier checkpoints are in '{checkpoint_dir}'"
+                )
+            with average.applied():
+                val_results = runner.run(loaders.validation())
+                self._keep_best(model, epoch, val_results)
+
+            if metric_logger is None:
+                metric_logger = MetricLogger(
+                    log_obj=ROOT_LOGGER,
+                    dataset_info=model.dataset_info,
+                    initial_metrics=[train_results, val_results],
+                    names=["training", "validation"],
+                )
+            if is_logged:
+                metric_logger.log(
+                    metrics=[train_results, val_results],
+                    epoch=epoch,
+                    rank=processes.rank,
+                    learning_rate=learning_rate,
+                )
+
+            self.epoch = epoch
+            self.optimizer_state = optimizer.state_dict()
+            self.scheduler_state = scheduler.state_dict()
+            self.average_state = average.state_dict()
+            if epoch % self.hypers["checkpoint_interval"] == 0 and processes.rank == 0:
+                self.save_checkpoint(model, Path(checkpoint_dir) / f"model_{epoch}.ckpt")
+
+        if processes.is_distributed:
+            torch.distributed.destroy_process_group()
+
+    def _fit_baseline(
+        self,
+        model: ScalarTensor,
+        train_datasets: Datasets,
+        processes: Processes,
+        checkpoint_dir: str,
+    ) -> None:
+        """Fit the composition model and the scales, which are always in float64."""
+        model.additive_models.double()
+        model.scaler.double()
+        shared: Dict[str, Any] = {
+            "train_datasets": train_datasets,
+            "batch_size": self.hypers["batch_size"],
+            "is_distributed": processes.is_distributed,
+            "checkpoint_dir": checkpoint_dir,
+        }
+        train_or_load_composition_model(
+            composition_model=model.additive_models[0],
+            atomic_baseline=self.hypers["atomic_baseline"],
+            other_additive_models=list(model.additive_models[1:]),
+            **shared,
+        )
+        if self.hypers["scale_targets"]:
+            if isinstance(self.hypers["fixed_scaling_weights"], str) and not isinstance(
+                self.hypers["atomic_baseline"], str
+            ):
+                raise ValueError(
+                    "'fixed_scaling_weights' is the path of a scaler, which was fitted "
+                    "together with a composition model: give the path of that one as "
+                    "'atomic_baseline'"
+                )
+            train_or_load_scaler(
+                scaler=model.scaler,
+                fixed_weights=self.hypers["fixed_scaling_weights"],
+                additive_models=model.additive_models,
+                per_structure_targets=self.hypers["per_structure_targets"],
+                **shared,
+            )
+
+    def _distributed(
+        self, model: ScalarTensor, processes: Processes
+    ) -> Union[ScalarTensor, DistributedDataParallel]:
+        if not processes.is_distributed:
+            return model
+        is_cuda = processes.device.type == "cuda"
+        return DistributedDataParallel(
+            model, device_ids=[processes.device] if is_cuda else None
+        )
+
+    def _seed_epoch(self, epoch: int) -> None:
+        """Make the random numbers of an epoch independent of all earlier ones.
+
+        The order of the batches is then the same in a run that was interrupted and
+        restarted as in one that was not.
+        """
+        seed = (self.seed + epoch) % 2**32
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
+
+    def _keep_best(
+        self, model: ScalarTensor, epoch: int, results: Dict[str, float]
+    ) -> None:
+        known = {name: value for name, value in results.items() if value == value}
+        metric = get_selected_metric(known, self.hypers["best_model_metric"])
+        if metric < self.best_metric:
+            self.best_metric = metric
+            self.best_epoch = epoch
+            self.best_model_state = copy.deepcopy(model.state_dict())
+
+    def save_checkpoint(self, model: ModelInterface, path: Union[str, Path]) -> None:
+        """Write the state of model and training to a file.
+
+        The file is complete or not there: an interruption leaves an earlier one as it
+        was.
+
+        :param model: the model.
+        :param path: the file.
+        """
+        checkpoint = model.get_checkpoint()
+        checkpoint.update(
+            {
+                "train_hypers": self.hypers,
+                "trainer_ckpt_version": self.__checkpoint_version__,
+                "epoch": self.epoch,
+                "seed": self.seed,
+                "optimizer_state_dict": self.optimizer_state,
+                "scheduler_state_dict": self.scheduler_state,
+                "average_state_dict": self.average_state,
+                "best_epoch": self.best_epoch,
+                "best_metric": self.best_metric,
+            }
+        )
+        if self.best_model_state is not None:
+            checkpoint["best_model_state_dict"] = self.best_model_state
+        path = Path(check_file_extension(path, ".ckpt"))
+        unfinished = path.with_suffix(".ckpt.unfinished")
+        torch.save(checkpoint, unfinished)
+        os.replace(unfinished, path)
+
+    @classmethod
+    def load_checkpoint(
+        cls,
+        checkpoint: Dict[str, Any],
+        hypers: TrainerHypers,
+        context: Literal["restart", "finetune"],
+    ) -> "Trainer":
+        """Create the trainer of a checkpoint.
+
+        :param checkpoint: checkpoint, of the current version.
+        :param hypers: hyperparameters of the training.
+        :param context: ``restart`` goes on where the training stopped, ``finetune``
+            begins anew.
+        :return: the trainer.
+        """
+        trainer = cls(hypers)
+        if context == "restart":
+            trainer.epoch = checkpoint["epoch"]
+            trainer.seed = checkpoint["seed"]
+            trainer.optimizer_state = checkpoint["optimizer_state_dict"]
+            trainer.scheduler_state = checkpoint["scheduler_state_dict"]
+            trainer.average_state = checkpoint["average_state_dict"]
+            trainer.best_epoch = checkpoint["best_epoch"]
+            trainer.best_metric = checkpoint["best_metric"]
+            if checkpoint["best_epoch"] is not None:
+                trainer.best_model_state = checkpoint["best_model_state_dict"]
+        return trainer
+
+    @classmethod
+    def upgrade_checkpoint(cls, checkpoint: Dict[str, Any]) -> Dict[str, Any]:
+        """Bring a checkpoint of an older version to the current one.
+
+        :param checkpoint: checkpoint of any version.
+        :return: the checkpoint, of the current version.
+        :raises RuntimeError: if its version is newer.
+        """
+        return checkpoints.upgrade(checkpoint, "trainer", cls.__checkpoint_version__)

@@ -1,0 +1,153 @@
+"""One pass over batches: the same for training and validation."""
+
+from typing import Callable, Dict, List, Optional, Union
+
+import torch
+from metatensor.torch import TensorMap
+from metatomic.torch import System
+from metatrain.utils.data import CombinedDataLoader, unpack_batch
+from metatrain.utils.distributed.distributed_data_parallel import (
+    DistributedDataParallel,
+)
+from metatrain.utils.evaluate_model import evaluate_model
+from metatrain.utils.loss import LossAggregator
+from metatrain.utils.metrics import MAEAccumulator, RMSEAccumulator
+from metatrain.utils.per_atom import average_by_num_atoms
+from metatrain.utils.transfer import batch_to
+
+from ..documentation import TrainerHypers
+from ..model import ScalarTensor
+from .processes import Processes
+
+
+Tensors = Dict[str, TensorMap]
+Accumulator = Union[RMSEAccumulator, MAEAccumulator]
+
+
+class EpochRunner:
+    """Evaluates batches, their loss and their errors.
+
+    :param model: the model, or its distributed wrapper.
+    :param loss: loss of predictions and targets.
+    :param hypers: hyperparameters of the training.
+    :param dtype: floating-point type of the model.
+    :param processes: the processes of the run.
+    :param sparsify: transform of atomic-basis targets to their layout with atom types.
+    """
+
+    def __init__(
+        self,
+        model: Union[ScalarTensor, DistributedDataParallel],
+        loss: LossAggregator,
+        hypers: TrainerHypers,
+        dtype: torch.dtype,
+        processes: Processes,
+        sparsify: Callable,
+    ) -> None:
+        self.model = model
+        module = model.module if processes.is_distributed else model
+        self.scaler = module.scaler
+        self.targets_info = module.dataset_info.targets
+        self.loss = loss
+        self.hypers = hypers
+        self.dtype = dtype
+        self.processes = processes
+        self.sparsify = sparsify
+        self.has_gradients = any(info.gradients for info in self.targets_info.values())
+
+    def run(
+        self,
+        batches: CombinedDataLoader,
+        step: Optional[Callable[[torch.Tensor], None]] = None,
+        with_errors: bool = True,
+    ) -> Dict[str, float]:
+        """Go through the batches once.
+
+        :param batches: the batches.
+        :param step: improves the weights, given the loss of a batch; ``None`` for
+            validation.
+        :param with_errors: whether to compute RMSE and MAE.
+        :return: the mean loss of a batch and, if asked for, the errors of the targets.
+        """
+        accumulators: List[Accumulator] = []
+        if with_errors:
+            separate = self.hypers["log_separate_blocks"]
+            accumulators.append(RMSEAccumulator(separate))
+            if self.hypers["log_mae"]:
+                accumulators.append(MAEAccumulator(separate))
+
+        total_loss, num_batches = 0.0, 0
+        # forces are derivatives also in validation
+        with torch.set_grad_enabled(step is not None or self.has_gradients):
+            for batch in batches:
+                systems, targets, extra = batch_to(
+                    *unpack_batch(batch), dtype=self.dtype, device=self.processes.device
+                )
+                predictions = evaluate_model(
+                    self.model,
+                    systems,
+                    {name: self.targets_info[name] for name in targets},
+                    is_training=step is not None,
+                )
+                predictions = self._as_in_loss(systems, predictions)
+                targets = average_by_num_atoms(
+                    targets, systems, self.hypers["per_structure_targets"]
+                )
+                loss = self.loss(predictions, targets, extra)
+                if step is not None:
+                    step(loss)
+                total_loss += self._mean_over_processes(loss.detach())
+                num_batches += 1
+                if with_errors:
+                    self._accumulate(accumulators, systems, predictions, targets, extra)
+
+        results = {"loss": total_loss / max(1, num_batches)}
+        for accumulator in accumulators:
+            results.update(self._finalize(accumulator))
+        return results
+
+    def _as_in_loss(self, systems: List[System], predictions: Tensors) -> Tensors:
+        """Per atom and with the relative scales of properties, as the batches are."""
+        predictions = average_by_num_atoms(
+            predictions, systems, self.hypers["per_structure_targets"]
+        )
+        return self.scaler.apply_scales(
+            systems, predictions, use_per_target_scales=False
+        )
+
+    def _accumulate(
+        self,
+        accumulators: List[Accumulator],
+        systems: List[System],
+        predictions: Tensors,
+        targets: Tensors,
+        extra: Tensors,
+    ) -> None:
+        """Add the errors of a batch, in the units of the targets."""
+        predictions = self.scaler.apply_scales(
+            systems, predictions, use_per_property_scales=False
+        )
+        targets = self.scaler.apply_scales(
+            systems, targets, use_per_property_scales=False
+        )
+        if self.hypers["log_separate_blocks"]:
+            _, predictions, _ = self.sparsify(systems, predictions, {})
+            systems, targets, extra = self.sparsify(systems, targets, extra)
+        for accumulator in accumulators:
+            accumulator.update(predictions, targets, extra)
+
+    def _finalize(self, accumulator: Accumulator) -> Dict[str, float]:
+        # metatrain divides by the number of values: a target without any has no error
+        for name, (_, count) in accumulator.information.items():
+            if count == 0 and not self.processes.is_distributed:
+                accumulator.information[name] = (float("nan"), 1)
+        return accumulator.finalize(
+            ["positions_gradients"] + self.hypers["per_structure_targets"],
+            is_distributed=self.processes.is_distributed,
+            device=self.processes.device,
+        )
+
+    def _mean_over_processes(self, loss: torch.Tensor) -> float:
+        if self.processes.is_distributed:
+            torch.distributed.all_reduce(loss)
+        return loss.item() / self.processes.count

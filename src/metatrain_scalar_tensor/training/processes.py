@@ -1,0 +1,53 @@
+"""One process or several."""
+
+from typing import List, NamedTuple
+
+import torch
+from metatrain.utils.distributed.slurm import (
+    DistributedEnvironment,
+    initialize_slurm_nccl_process_group,
+    resolve_distributed,
+)
+
+from ..documentation import TrainerHypers
+
+
+class Processes(NamedTuple):
+    """This process among those of the run."""
+
+    device: torch.device
+    """Where this process computes."""
+    count: int
+    """Number of processes."""
+    rank: int
+    """Number of this process."""
+    is_distributed: bool
+    """Whether gradients and metrics are summed over processes."""
+
+
+def start_processes(hypers: TrainerHypers, devices: List[torch.device]) -> Processes:
+    """Join the other processes of a SLURM job, if there are any.
+
+    NCCL connects processes with GPUs, gloo those without.
+
+    :param hypers: hyperparameters of the training.
+    :param devices: devices that metatrain picked.
+    :return: this process.
+    :raises ValueError: if several devices are asked for in one process.
+    """
+    if len(devices) > 1:
+        raise ValueError(
+            "experimental.scalar_tensor uses one device in each process, and "
+            f"{len(devices)} were asked for: set 'device: cuda' and start one SLURM task "
+            "for each GPU"
+        )
+    if not resolve_distributed(hypers.get("distributed")):
+        return Processes(devices[0], 1, 0, False)
+    port = hypers["distributed_port"]
+    if devices[0].type == "cuda":
+        return Processes(*initialize_slurm_nccl_process_group(port), True)
+    environment = DistributedEnvironment(port)
+    torch.distributed.init_process_group(
+        "gloo", world_size=environment.world_size, rank=environment.rank
+    )
+    return Processes(devices[0], environment.world_size, environment.rank, True)

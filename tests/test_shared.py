@@ -1,0 +1,100 @@
+"""metatrain's own tests of an architecture, on data of this repository."""
+
+from pathlib import Path
+
+import pytest
+from metatrain.utils.architectures import get_default_hypers
+from metatrain.utils.testing import (
+    ArchitectureTests,
+    AutogradTests,
+    CheckpointTests,
+    ExportedTests,
+    InputTests,
+    OutputTests,
+    TorchscriptTests,
+    TrainingTests,
+)
+
+
+HERE = Path(__file__).parent
+ETHANOL = HERE.parent / "data" / "ethanol_reduced_100.xyz"
+
+
+class ScalarTensorTests(ArchitectureTests):
+    architecture = "experimental.scalar_tensor"
+
+    @pytest.fixture(autouse=True)
+    def in_tests_folder(self, monkeypatch):
+        """The checkpoint tests look for files relative to the current folder."""
+        monkeypatch.chdir(HERE)
+
+    @pytest.fixture
+    def dataset_path(self):
+        return str(ETHANOL)
+
+    @pytest.fixture
+    def dataset_targets(self, dataset_path):
+        energy = {
+            "quantity": "energy",
+            "read_from": dataset_path,
+            "reader": "ase",
+            "key": "energy",
+            "unit": "kcal/mol",
+            "type": "scalar",
+            "sample_kind": "system",
+            "num_subtargets": 1,
+            "forces": False,
+            "stress": False,
+            "virial": False,
+        }
+        return {"energy": energy}
+
+    @pytest.fixture
+    def minimal_model_hypers(self):
+        hypers = get_default_hypers(self.architecture)["model"]
+        hypers["expansion"]["basis"]["max_angular"] = 1
+        hypers["expansion"]["basis"]["radial"]["max_radial"] = 0
+        hypers["network"]["num_neurons_per_layer"] = 1
+        hypers["network"]["num_hidden_layers"] = 1
+        hypers["tensor_basis"]["num_channels"] = 1
+        return hypers
+
+
+class TestInput(InputTests, ScalarTensorTests):
+    pass
+
+
+class TestOutput(OutputTests, ScalarTensorTests):
+    supports_spherical_rank2_outputs = False
+
+    @pytest.fixture
+    def n_features(self):
+        return 64
+
+    @pytest.fixture
+    def n_last_layer_features(self):
+        return 64
+
+
+class TestAutograd(AutogradTests, ScalarTensorTests):
+    pass
+
+
+class TestTorchscript(TorchscriptTests, ScalarTensorTests):
+    float_hypers = [
+        "expansion.cutoff.radius",
+        "expansion.density.scaling.scale",
+        "expansion.density.scaling.exponent",
+    ]
+
+
+class TestExported(ExportedTests, ScalarTensorTests):
+    pass
+
+
+class TestTraining(TrainingTests, ScalarTensorTests):
+    pass
+
+
+class TestCheckpoints(CheckpointTests, ScalarTensorTests):
+    pass
