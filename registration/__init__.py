@@ -1,5 +1,6 @@
 """Where metatrain looks for ``experimental.scalar_tensor``: see
-``metatrain_scalar_tensor``, where everything is."""
+``metatrain_scalar_tensor``, where everything is.
+"""
 
 from metatrain_scalar_tensor import (  # noqa: F401
     __authors__,

@@ -1,73 +1,161 @@
-"""What metatrain adds to the predictions: composition baseline, ZBL, and scale.
+"""What metatrain adds to a network: scale, composition baseline, ZBL.
 
 Everything that depends on how metatrain keeps these parts is in this file, since a
 redesign there moves them out of the architectures.
 """
 
-from typing import List
+import copy
+from typing import Dict, List, Optional, Tuple
 
 import torch
-from metatensor.torch import TensorBlock, TensorMap
+from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatomic.torch import ModelOutput, System
 from metatrain.composition import CompositionModel
 from metatrain.scaler import Scaler
 from metatrain.utils.additive import ZBL
 from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo
+from metatrain.utils.data.atomic_basis_helpers import (
+    densify_atomic_basis_dataset_info,
+    sparsify_atomic_basis_target,
+)
+from metatrain.utils.sum_over_atoms import sum_over_atoms
 
 
-def build_additive_models(
-    dataset_info: DatasetInfo, train_info: DatasetInfo, zbl: bool
-) -> torch.nn.ModuleList:
-    """The models whose predictions are added to the network's.
+class Baseline(torch.nn.Module):
+    """From what the network is trained to give to what was asked for.
 
-    :param dataset_info: the targets as they are in the data.
-    :param train_info: the targets as the network sees them.
-    :param zbl: whether to add the ZBL repulsion to energies.
-    :return: the composition model and, if asked for, ZBL.
+    In training mode contributions of atoms are summed where a structure's total is
+    wanted. In evaluation mode they are also scaled, and the models that were taken off
+    the targets are added.
+
+    :param dataset_info: atomic types and targets.
+    :param zbl: whether to add the ZBL repulsion of nuclei to energies.
     """
-    models: List[torch.nn.Module] = [
-        CompositionModel.from_valid_targets(dataset_info, dataset_info.atomic_types)
-    ]
-    if zbl:
-        models.append(
-            ZBL(
+
+    atomic_targets: List[str]  # targets that are defined atom by atom
+
+    def __init__(self, dataset_info: DatasetInfo, zbl: bool) -> None:
+        super().__init__()
+        self.dataset_info = dataset_info
+        self._find_atomic_targets()
+        self.scaler = Scaler(get_default_hypers("scaler")["model"], dataset_info)
+        self.additive_models = torch.nn.ModuleList(
+            [
+                CompositionModel.from_valid_targets(
+                    dataset_info, dataset_info.atomic_types
+                )
+            ]
+        )
+        self.cutoff_radius = 0.0
+        if zbl:
+            targets = densify_atomic_basis_dataset_info(dataset_info).targets
+            repulsion = ZBL(
                 {},
                 DatasetInfo(
-                    length_unit=train_info.length_unit,
-                    atomic_types=train_info.atomic_types,
+                    length_unit=dataset_info.length_unit,
+                    atomic_types=dataset_info.atomic_types,
                     targets={
-                        name: info
-                        for name, info in train_info.targets.items()
-                        if ZBL.is_valid_target(name, info)
+                        n: t for n, t in targets.items() if ZBL.is_valid_target(n, t)
                     },
                 ),
             )
+            self.additive_models.append(repulsion)
+            self.cutoff_radius = float(repulsion.cutoff_radius)
+
+    def _find_atomic_targets(self) -> None:
+        self.atomic_targets = [
+            name
+            for name, info in self.dataset_info.targets.items()
+            if info.sample_kind == "atom"
+        ]
+
+    def forward(
+        self,
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        predictions: Dict[str, TensorMap],
+        selected_atoms: Optional[Labels],
+    ) -> Dict[str, TensorMap]:
+        """Finish the predictions.
+
+        :param systems: structures.
+        :param outputs: the outputs that were asked for.
+        :param predictions: the same outputs as the network gives them, with atoms as
+            samples.
+        :param selected_atoms: atoms that the predictions are for; all by default.
+        :return: the outputs.
+        """
+        # Atomic targets have a scale for each type of atom: they are summed after
+        # scaling. All others before, so that large composition energies are not rounded
+        # atom by atom.
+        requested: Dict[str, ModelOutput] = {}
+        for name, output in outputs.items():
+            if output.sample_kind == "system" and name not in self.atomic_targets:
+                predictions[name] = sum_over_atoms(predictions[name])
+                requested[name] = output
+            else:
+                requested[name] = ModelOutput(sample_kind="atom")
+        if not self.training:
+            predictions = self.scaler.apply_scales(
+                systems, predictions, selected_atoms=selected_atoms
+            )
+            for name, info in self.dataset_info.targets.items():
+                if name in predictions and info.is_atomic_basis:
+                    predictions[name] = sparsify_atomic_basis_target(
+                        systems, predictions[name], info.layout
+                    )
+            for model in self.additive_models:
+                known: Dict[str, ModelOutput] = {}
+                for name, output in requested.items():
+                    if name in model.outputs:
+                        known[name] = output
+                for name, value in model(systems, known, selected_atoms).items():
+                    predictions[name] = add_matching_blocks(predictions[name], value)
+        for name in self.atomic_targets:
+            if name in outputs and outputs[name].sample_kind == "system":
+                predictions[name] = sum_over_atoms(predictions[name])
+        return predictions
+
+    def restart(self, dataset_info: DatasetInfo, merged_info: DatasetInfo) -> None:
+        """Make room for new targets.
+
+        :param dataset_info: the data to go on with.
+        :param merged_info: these and the data so far.
+        """
+        self.dataset_info = merged_info
+        self._find_atomic_targets()
+        self.scaler = self.scaler.restart(dataset_info)
+        self.additive_models[0] = self.additive_models[0].restart(
+            DatasetInfo(
+                length_unit=dataset_info.length_unit,
+                atomic_types=merged_info.atomic_types,
+                targets={
+                    name: info
+                    for name, info in dataset_info.targets.items()
+                    if CompositionModel.is_valid_target(name, info)
+                },
+            )
         )
-    return torch.nn.ModuleList(models)
 
+    def move_tensor_maps(self, device: torch.device) -> None:
+        """Move the TensorMaps, of which ``to`` knows nothing, in float64."""
+        self.additive_models[0].weights_to(device, torch.float64)
+        self.scaler.scales_to(device, torch.float64)
 
-def restart_composition_model(
-    model: CompositionModel, dataset_info: DatasetInfo, atomic_types: List[int]
-) -> CompositionModel:
-    """Add to the composition model the new targets that it can baseline."""
-    return model.restart(
-        DatasetInfo(
-            length_unit=dataset_info.length_unit,
-            atomic_types=atomic_types,
-            targets={
-                name: info
-                for name, info in dataset_info.targets.items()
-                if CompositionModel.is_valid_target(name, info)
-            },
-        )
-    )
+    def load_tensor_maps(self) -> None:
+        """Rebuild the TensorMaps from the buffers of a loaded state."""
+        self.additive_models[0].sync_tensor_maps()
+        self.scaler.sync_tensor_maps()
 
-
-def build_scaler(dataset_info: DatasetInfo) -> Scaler:
-    """The model that knows the scale of every target."""
-    return Scaler(
-        hypers=get_default_hypers("scaler")["model"], dataset_info=dataset_info
-    )
+    def float64_copy_on_cpu(self) -> Tuple[torch.nn.ModuleList, Scaler]:
+        """The additive models and the scaler, for the transforms of the data."""
+        device = self.scaler.dummy_buffer.device
+        self.move_tensor_maps(torch.device("cpu"))
+        additive_models = copy.deepcopy(self.additive_models).to("cpu", torch.float64)
+        scaler = copy.deepcopy(self.scaler).to("cpu", torch.float64)
+        self.move_tensor_maps(device)
+        return additive_models, scaler
 
 
 def add_matching_blocks(prediction: TensorMap, contribution: TensorMap) -> TensorMap:

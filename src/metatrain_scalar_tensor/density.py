@@ -22,17 +22,26 @@ class Density(torch.nn.Module):
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     :param atomic_types: types that neighbors can have.
+    :raises ValueError: if the switch at the cutoff is wider than the cutoff.
     """
 
     def __init__(self, hypers: ExpansionHypers, atomic_types: List[int]) -> None:
         super().__init__()
+        cutoff = hypers["cutoff"]
+        if cutoff["smoothing"]["width"] > cutoff["radius"]:
+            raise ValueError(
+                f"the density can't go to zero over {cutoff['smoothing']['width']} "
+                f"within a cutoff of {cutoff['radius']}: set 'width' of "
+                "'model.expansion.cutoff.smoothing' to the radius or less"
+            )
         self.max_angular = hypers["basis"]["max_angular"]
         self.num_channels = len(atomic_types) * (
             hypers["basis"]["radial"]["max_radial"] + 1
         )
         self.expansion = SphericalExpansion(**hypers)
         self.neighbor_types = Labels(
-            "neighbor_type", torch.tensor(atomic_types, dtype=torch.int32).reshape(-1, 1)
+            "neighbor_type",
+            torch.tensor(atomic_types, dtype=torch.int32).reshape(-1, 1),
         )
         self.register_buffer(
             "scale", torch.ones(self.max_angular + 1, dtype=torch.float64)

@@ -1,14 +1,13 @@
 # mypy: disable-error-code=misc
 # TypedDict fields with default values, as everywhere in metatrain.
-"""
-Scalar × tensor
+r"""Scalar × tensor
 ===============
 
 Every target is a sum of invariant coefficients times equivariant tensors,
 
 .. math::
-    y_i^{\\lambda\\sigma} = \\sum_b c_b(\\text{invariants of } i) \\,
-        B_b^{\\lambda\\sigma}(\\text{surroundings of } i),
+    y_i^{\lambda\sigma} = \sum_b c_b(\text{invariants of } i) \,
+        B_b^{\lambda\sigma}(\text{surroundings of } i),
 
 exactly equivariant under rotations and reflections. The neighbor density is expanded
 with featomic, its power spectrum feeds a neural network that gives the coefficients,
@@ -52,7 +51,8 @@ class ScalingHypers(TypedDict):
 
     Willatt, Musil and Ceriotti, `PCCP 20, 29661 (2018)
     <https://doi.org/10.1039/C8CP05921G>`_, eq. 8:
-    ``rate / (rate + (r / scale)^exponent)``."""
+    ``rate / (rate + (r / scale)^exponent)``.
+    """
 
     type: Literal["Willatt2018"] = "Willatt2018"
     """The only form that featomic has."""
@@ -115,7 +115,8 @@ class ExpansionHypers(TypedDict):
 
 class NetworkHypers(TypedDict):
     """From invariants to features: layer normalisation, then a multilayer perceptron
-    with SiLU activations."""
+    with SiLU activations.
+    """
 
     center_type: Literal["separate", "embedded"] = "separate"
     """How the type of the center atom enters: ``separate`` networks for every type, or
@@ -132,7 +133,8 @@ class TensorBasisHypers(TypedDict):
     """The equivariant tensors ``B_b`` that the coefficients multiply.
 
     Scalars (λ = 0, σ = +1) need none. For all other targets at least one of the two
-    must be on."""
+    must be on.
+    """
 
     vectors: bool = True
     """The maximally coupled products of three learned vectors, 2λ + 1 tensors

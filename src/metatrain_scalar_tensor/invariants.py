@@ -10,7 +10,7 @@ class PowerSpectrum(torch.nn.Module):
     r"""The SOAP power spectrum.
 
     .. math::
-        p_{qn, q'n', l} = \frac{\sqrt{2 - \delta_{qq'}}}{\sqrt{2l + 1}}
+        p_{qn, q'n', l} = \frac{(-1)^l \sqrt{2 - \delta_{qq'}}}{\sqrt{2l + 1}}
             \sum_m x_{qn, lm} \, x_{q'n', lm}, \qquad q \le q'
 
     (Bartók, Kondor and Csányi, `PRB 87, 184115 (2013)
@@ -30,11 +30,8 @@ class PowerSpectrum(torch.nn.Module):
         num_channels = len(q)
         self.size = (max_angular + 1) * len(first)
         self.register_buffer("pairs", first * num_channels + second, persistent=False)
-        self.register_buffer(
-            "weights",
-            torch.where(q[first] == q[second], 1.0, math.sqrt(2.0)).to(torch.float64),
-            persistent=False,
-        )
+        multiplicity = torch.where(q[first] == q[second], 1, 2)
+        self.register_buffer("weights", multiplicity.double().sqrt(), persistent=False)
 
     def forward(self, density: List[torch.Tensor]) -> torch.Tensor:
         """Contract the density with itself.
@@ -44,8 +41,8 @@ class PowerSpectrum(torch.nn.Module):
         :return: ``(atoms, size)``, the pairs of channels of l = 0, then of l = 1, ...
         """
         spectrum: List[torch.Tensor] = []
-        for x in density:
+        for l, x in enumerate(density):
             products = x.transpose(1, 2) @ x  # (atoms, channels, channels)
             pairs = products.flatten(1).index_select(1, self.pairs)  # (atoms, pairs)
-            spectrum.append(pairs * (self.weights / math.sqrt(float(x.shape[1]))))
+            spectrum.append(pairs * self.weights * ((-1) ** l / math.sqrt(2 * l + 1)))
         return torch.cat(spectrum, dim=1)

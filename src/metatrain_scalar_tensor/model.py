@@ -16,23 +16,14 @@ from metatomic.torch import (
 from metatrain.utils.abc import ModelInterface
 from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo, TargetInfo
-from metatrain.utils.data.atomic_basis_helpers import (
-    densify_atomic_basis_dataset_info,
-    sparsify_atomic_basis_target,
-)
+from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_dataset_info
 from metatrain.utils.dtype import dtype_to_str
 from metatrain.utils.hypers import raise_if_hypers_mismatch
 from metatrain.utils.long_range import LongRangeFeaturizer
 from metatrain.utils.metadata import merge_metadata
-from metatrain.utils.sum_over_atoms import sum_over_atoms
 
 from . import checkpoints
-from .baseline import (
-    add_matching_blocks,
-    build_additive_models,
-    build_scaler,
-    restart_composition_model,
-)
+from .baseline import Baseline
 from .basis import TensorBasis
 from .coefficients import EmbeddedNetwork, SeparateNetworks
 from .density import Density
@@ -60,6 +51,8 @@ class ScalarTensor(ModelInterface[ModelHypers]):
     :param dataset_info: atomic types, length unit and targets.
     :raises ValueError: if the model can't predict a target, saying why.
     """
+
+    last_layer_names: Dict[str, str]  # of every target
 
     __checkpoint_version__ = 1
     __supported_devices__ = ["cuda", "cpu"]
@@ -110,8 +103,9 @@ class ScalarTensor(ModelInterface[ModelHypers]):
                 sample_kind="atom", description="output of the network"
             )
         }
+        self.single_key = Labels.single()
         self.feature_labels = Labels.range("feature", self.network.width)
-        self.last_layer_names: Dict[str, str] = {}
+        self.last_layer_names = {}
         # metatrain's LLPR reads these two
         self.last_layer_feature_size = self.network.width
         self.last_layer_parameter_names: Dict[str, List[str]] = {}
@@ -119,11 +113,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         for name, info in train_info.targets.items():
             self._add_target(name, info)
         self.has_new_targets = False
-
-        self.additive_models = build_additive_models(
-            dataset_info, train_info, hypers["zbl"]
-        )
-        self.scaler = build_scaler(dataset_info)
+        self.baseline = Baseline(dataset_info, hypers["zbl"])
 
     def forward(
         self,
@@ -144,8 +134,8 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         if len(outputs) == 0:
             return predictions
 
-        centers = atom_labels(systems)
         center_type = self.type_index(systems)  # (atoms,)
+        centers = atom_labels(systems)
         density = self.density(systems)  # l -> (atoms, 2l + 1, channels)
         invariants = self.invariants(density)  # (atoms, invariants)
         features = self.network(invariants, center_type)  # (atoms, features)
@@ -187,48 +177,12 @@ class ScalarTensor(ModelInterface[ModelHypers]):
                         )
                     predictions[name] = prediction
 
-        for name in list(predictions.keys()):
-            if outputs[name].sample_kind == "system":
-                predictions[name] = sum_over_atoms(predictions[name])
-        if not self.training:
-            predictions = self._add_baseline(
-                systems, outputs, predictions, selected_atoms
-            )
-        return predictions
+        return self.baseline(systems, outputs, predictions, selected_atoms)
 
     def _feature_map(self, features: torch.Tensor, centers: Labels) -> TensorMap:
         device = features.device
         block = TensorBlock(features, centers, [], self.feature_labels.to(device))
-        return TensorMap(Labels.single().to(device), [block])
-
-    def _add_baseline(
-        self,
-        systems: List[System],
-        outputs: Dict[str, ModelOutput],
-        predictions: Dict[str, TensorMap],
-        selected_atoms: Optional[Labels],
-    ) -> Dict[str, TensorMap]:
-        """Scale the predictions, restore their layout, and add the additive models."""
-        predictions = self.scaler.apply_scales(
-            systems, predictions, selected_atoms=selected_atoms
-        )
-        for name, info in self.dataset_info.targets.items():
-            if name in predictions and info.is_atomic_basis:
-                predictions[name] = sparsify_atomic_basis_target(
-                    systems, predictions[name], info.layout
-                )
-        for additive_model in self.additive_models:
-            requested: Dict[str, ModelOutput] = {}
-            for name, output in outputs.items():
-                if name in additive_model.outputs:
-                    requested[name] = output
-            if len(requested) > 0:
-                contributions = additive_model(systems, requested, selected_atoms)
-                for name, contribution in contributions.items():
-                    predictions[name] = add_matching_blocks(
-                        predictions[name], contribution
-                    )
-        return predictions
+        return TensorMap(self.single_key.to(device), [block])
 
     def _add_target(self, name: str, info: TargetInfo) -> None:
         """Register a target, with the tensors that it needs."""
@@ -303,12 +257,12 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         new_targets = [name for name in merged_info.targets if name not in self.heads]
         for name in new_targets:
             self._add_target(name, train_info.targets[name])
+        weights = next(self.network.parameters())
+        self.bases.to(weights)
+        self.heads.to(weights)
         self.has_new_targets = len(new_targets) > 0
         self.dataset_info = merged_info
-        self.additive_models[0] = restart_composition_model(
-            self.additive_models[0], dataset_info, self.atomic_types
-        )
-        self.scaler = self.scaler.restart(dataset_info)
+        self.baseline.restart(dataset_info, merged_info)
         return self
 
     def export(self, metadata: Optional[ModelMetadata] = None) -> AtomisticModel:
@@ -318,19 +272,18 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         :return: the model with its capabilities.
         """
         dtype = next(self.parameters()).dtype
-        self.to(dtype)  # the additive models are in float64 during training
-        self.additive_models[0].weights_to(torch.device("cpu"), torch.float64)
-
-        ranges = [float(self.hypers["expansion"]["cutoff"]["radius"])]
-        for model in self.additive_models:
-            ranges.append(float(getattr(model, "cutoff_radius", 0.0)))
-        if self.long_range is not None:
-            ranges.append(float("inf"))
-
+        self.to(dtype)  # the baseline is in float64 during training
+        self.baseline.move_tensor_maps(torch.device("cpu"))
+        interaction_range = float("inf")
+        if self.long_range is None:
+            interaction_range = max(
+                float(self.hypers["expansion"]["cutoff"]["radius"]),
+                self.baseline.cutoff_radius,
+            )
         capabilities = ModelCapabilities(
             outputs=self.outputs,
             atomic_types=self.atomic_types,
-            interaction_range=max(ranges),
+            interaction_range=interaction_range,
             length_unit=self.dataset_info.length_unit,
             supported_devices=self.__supported_devices__,
             dtype=dtype_to_str(dtype),
@@ -381,8 +334,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         model = cls(data["model_hypers"], data["dataset_info"])
         name, _ = next(model.named_parameters())
         model.to(state[name].dtype).load_state_dict(state)
-        model.additive_models[0].sync_tensor_maps()
-        model.scaler.sync_tensor_maps()
+        model.baseline.load_tensor_maps()
         model.metadata = merge_metadata(model.metadata, checkpoint.get("metadata"))
         return model
 

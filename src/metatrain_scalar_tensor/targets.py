@@ -21,8 +21,8 @@ def target_irreps(name: str, info: TargetInfo) -> List[List[Irrep]]:
     """
     if info.sample_kind == "atom_pair":
         raise ValueError(
-            f"target '{name}' is one of pairs of atoms ('sample_kind: atom_pair'), which "
-            "experimental.scalar_tensor does not predict: use 'system' or 'atom'"
+            f"target '{name}' is one of pairs of atoms ('sample_kind: atom_pair'), "
+            "which experimental.scalar_tensor does not predict: use 'system' or 'atom'"
         )
     irreps: List[List[Irrep]] = []
     for key, block in info.layout.items():
@@ -43,7 +43,7 @@ def target_irreps(name: str, info: TargetInfo) -> List[List[Irrep]]:
 
 
 def basis_name(irrep: Irrep) -> str:
-    """Key under which the tensors of a symmetry are kept, such as ``lambda_2_sigma_1``."""
+    """Key under which the tensors of a symmetry are kept: ``lambda_2_sigma_1``."""
     return f"lambda_{irrep.o3_lambda}_sigma_{irrep.o3_sigma}"
 
 
@@ -79,6 +79,8 @@ class BlockHead(torch.nn.Module):
     :param num_features: number of features, of which the coefficients are linear.
     :param num_tensors: number of tensors of each irrep.
     """
+
+    shape: List[int]  # lengths of the component axes
 
     def __init__(
         self,
@@ -135,6 +137,9 @@ class TargetHead(torch.nn.Module):
         :func:`basis_name`.
     """
 
+    components: List[List[Labels]]  # of every block
+    properties: List[Labels]
+
     def __init__(
         self,
         name: str,
@@ -143,9 +148,8 @@ class TargetHead(torch.nn.Module):
         num_tensors: Dict[str, int],
     ) -> None:
         super().__init__()
-        # the ecosystem's standard name, or a variant such as non_conservative_stress/pbe
+        # the ecosystem's standard name, or a variant: non_conservative_stress/pbe
         self.is_stress = name.split("/")[0] == "non_conservative_stress"
-        self.per_atom = info.sample_kind == "atom"
         self.hidden = torch.nn.Sequential(
             torch.nn.Linear(num_features, num_features), torch.nn.SiLU()
         )
@@ -162,8 +166,8 @@ class TargetHead(torch.nn.Module):
         )
         self.basis_names = sorted({basis_name(irrep) for irrep in sum(irreps, [])})
         self.keys = info.layout.keys
-        self.components: List[List[Labels]] = info.component_labels
-        self.properties: List[Labels] = info.property_labels
+        self.components = info.component_labels
+        self.properties = info.property_labels
 
     def last_layer_features(self, features: torch.Tensor) -> torch.Tensor:
         """The features of which this target is a linear function.

@@ -10,19 +10,15 @@ from typing import Any, Dict, List, Literal, Optional, Union
 
 import numpy as np
 import torch
-from metatrain.composition import train_or_load_composition_model
-from metatrain.scaler import train_or_load_scaler
 from metatrain.utils.abc import ModelInterface, TrainerInterface
 from metatrain.utils.data import unpack_batch
 from metatrain.utils.data.atomic_basis_helpers import (
-    densify_atomic_basis_dataset_info,
     get_prepare_atomic_basis_targets_transform,
 )
 from metatrain.utils.distributed.distributed_data_parallel import (
     DistributedDataParallel,
 )
 from metatrain.utils.io import check_file_extension
-from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
 from metatrain.utils.loss import LossAggregator
 from metatrain.utils.metrics import get_selected_metric
 
@@ -30,8 +26,11 @@ from . import checkpoints
 from .documentation import TrainerHypers
 from .model import ScalarTensor
 from .training.averaging import WeightAverage
+from .training.baseline import fit_baseline
+from .training.checks import Datasets, check_datasets
 from .training.epoch import EpochRunner
-from .training.loaders import Datasets, Loaders, build_collate_fn
+from .training.loaders import Loaders, build_collate_fn
+from .training.log import Log
 from .training.processes import Processes, start_processes
 from .training.schedule import warmup_cosine
 
@@ -84,8 +83,11 @@ class Trainer(TrainerInterface[TrainerHypers]):
         """
         processes = start_processes(self.hypers, devices)
         logging.info(f"Training on {processes.count} x {processes.device} with {dtype}")
-        model.to(device=processes.device, dtype=dtype)
-        self._fit_baseline(model, train_datasets, processes, checkpoint_dir)
+        check_datasets(train_datasets, val_datasets, model.dataset_info)
+        model.to(device=processes.device, dtype=dtype).train()
+        fit_baseline(
+            model.baseline, self.hypers, train_datasets, processes, checkpoint_dir
+        )
 
         targets = model.dataset_info.targets
         densify, sparsify = get_prepare_atomic_basis_targets_transform(
@@ -93,11 +95,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         )
         loaders = Loaders(
             self.hypers,
-            build_collate_fn(
-                model,
-                densify_atomic_basis_dataset_info(model.dataset_info).targets,
-                densify,
-            ),
+            build_collate_fn(model, densify),
             train_datasets,
             val_datasets,
             processes,
@@ -149,13 +147,11 @@ class Trainer(TrainerInterface[TrainerHypers]):
             scheduler.step()
             average.update()
 
-        metric_logger: Optional[MetricLogger] = None
+        log = Log(model.dataset_info, processes.rank)
         start_epoch = 0 if self.epoch is None else self.epoch + 1
         for epoch in range(start_epoch, self.hypers["num_epochs"]):
             self._seed_epoch(epoch)
-            is_logged = metric_logger is None or (
-                epoch % self.hypers["log_interval"] == 0
-            )
+            is_logged = epoch % self.hypers["log_interval"] == 0
             learning_rate = optimizer.param_groups[0]["lr"]
             train_results = runner.run(loaders.train(epoch), step, is_logged)
             if not math.isfinite(train_results["loss"]):
@@ -168,69 +164,20 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 val_results = runner.run(loaders.validation())
                 self._keep_best(model, epoch, val_results)
 
-            if metric_logger is None:
-                metric_logger = MetricLogger(
-                    log_obj=ROOT_LOGGER,
-                    dataset_info=model.dataset_info,
-                    initial_metrics=[train_results, val_results],
-                    names=["training", "validation"],
-                )
             if is_logged:
-                metric_logger.log(
-                    metrics=[train_results, val_results],
-                    epoch=epoch,
-                    rank=processes.rank,
-                    learning_rate=learning_rate,
-                )
+                log.write([train_results, val_results], epoch, learning_rate)
 
             self.epoch = epoch
             self.optimizer_state = optimizer.state_dict()
             self.scheduler_state = scheduler.state_dict()
             self.average_state = average.state_dict()
             if epoch % self.hypers["checkpoint_interval"] == 0 and processes.rank == 0:
-                self.save_checkpoint(model, Path(checkpoint_dir) / f"model_{epoch}.ckpt")
+                self.save_checkpoint(
+                    model, Path(checkpoint_dir) / f"model_{epoch}.ckpt"
+                )
 
         if processes.is_distributed:
             torch.distributed.destroy_process_group()
-
-    def _fit_baseline(
-        self,
-        model: ScalarTensor,
-        train_datasets: Datasets,
-        processes: Processes,
-        checkpoint_dir: str,
-    ) -> None:
-        """Fit the composition model and the scales, which are always in float64."""
-        model.additive_models.double()
-        model.scaler.double()
-        shared: Dict[str, Any] = {
-            "train_datasets": train_datasets,
-            "batch_size": self.hypers["batch_size"],
-            "is_distributed": processes.is_distributed,
-            "checkpoint_dir": checkpoint_dir,
-        }
-        train_or_load_composition_model(
-            composition_model=model.additive_models[0],
-            atomic_baseline=self.hypers["atomic_baseline"],
-            other_additive_models=list(model.additive_models[1:]),
-            **shared,
-        )
-        if self.hypers["scale_targets"]:
-            if isinstance(self.hypers["fixed_scaling_weights"], str) and not isinstance(
-                self.hypers["atomic_baseline"], str
-            ):
-                raise ValueError(
-                    "'fixed_scaling_weights' is the path of a scaler, which was fitted "
-                    "together with a composition model: give the path of that one as "
-                    "'atomic_baseline'"
-                )
-            train_or_load_scaler(
-                scaler=model.scaler,
-                fixed_weights=self.hypers["fixed_scaling_weights"],
-                additive_models=model.additive_models,
-                per_structure_targets=self.hypers["per_structure_targets"],
-                **shared,
-            )
 
     def _distributed(
         self, model: ScalarTensor, processes: Processes
@@ -256,8 +203,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
     def _keep_best(
         self, model: ScalarTensor, epoch: int, results: Dict[str, float]
     ) -> None:
-        known = {name: value for name, value in results.items() if value == value}
-        metric = get_selected_metric(known, self.hypers["best_model_metric"])
+        metric = get_selected_metric(results, self.hypers["best_model_metric"])
         if metric < self.best_metric:
             self.best_metric = metric
             self.best_epoch = epoch

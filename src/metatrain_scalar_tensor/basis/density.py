@@ -43,11 +43,11 @@ class ProperDensityBasis(torch.nn.Module):
 class PseudoDensityBasis(torch.nn.Module):
     """Odd couplings of the density channels: pseudotensors of rank λ ≥ 1.
 
-    ``[x^{l1} ⊗ y^{l2}]_λ`` with ``l1 + l2 = λ + 1``, the maximal coupling with one extra
-    vector product, of contractions ``x`` and ``y`` taken channel by channel: the other
-    parity of the theorem of Domina et al., `arXiv:2505.05404
-    <https://arxiv.org/abs/2505.05404>`_. No pseudoscalar is involved, which would vanish
-    at every achiral site.
+    ``[x^{l1} ⊗ y^{l2}]_λ`` with ``l1 + l2 = λ + 1``, the maximal coupling with one
+    extra vector product, of contractions ``x`` and ``y`` taken channel by channel: the
+    other parity of the theorem of Domina et al., `arXiv:2505.05404
+    <https://arxiv.org/abs/2505.05404>`_. No pseudoscalar is involved, which would
+    vanish at every achiral site.
 
     :param o3_lambda: rank of the pseudotensors, at least 1.
     :param max_angular: largest angular channel of the density.
@@ -102,8 +102,8 @@ class PseudoDensityBasis(torch.nn.Module):
 class PseudoscalarDensityBasis(torch.nn.Module):
     """Triple products of the density channels: pseudoscalars.
 
-    The pseudotensors of every rank ``l`` of :class:`PseudoDensityBasis`, contracted with
-    the density of the same rank: ``([x^{l1} ⊗ y^{l2}]_l · z^l)``.
+    The pseudotensors of every rank ``l`` of :class:`PseudoDensityBasis`, contracted
+    with the density of the same rank: ``([x^{l1} ⊗ y^{l2}]_l · z^l)``.
 
     :param max_angular: largest angular channel of the density, at least 1.
     :param num_types: number of center types.

@@ -21,8 +21,7 @@ class Monomials(torch.nn.Module):
         super().__init__()
         self.degree = degree
         self.raise_degree = torch.nn.ModuleList(
-            CoupledProduct(1, l, l + 1, unit=True)
-            for l in range(1, degree)
+            CoupledProduct(1, l, l + 1, unit=True) for l in range(1, degree)
         )
         self.couple = torch.nn.ModuleList(
             CoupledProduct(k, degree - k, degree, unit=True) for k in range(degree + 1)
@@ -56,9 +55,9 @@ class VectorBasis(torch.nn.Module):
     With the vectors :math:`a, b, c` and their monomials
     :math:`P_l(a, b) = \{[a^k b^{l-k}]_l\}`, the 2λ + 1 tensors are
 
-    - proper: :math:`P_\lambda(a, b)` and :math:`[P_{\lambda-1}(a, b) \otimes c]_\lambda`
-      (Domina et al., `arXiv:2505.05404 <https://arxiv.org/abs/2505.05404>`_, section
-      II);
+    - proper: :math:`P_\lambda(a, b)` and
+      :math:`[P_{\lambda-1}(a, b) \otimes c]_\lambda` (Domina et al.,
+      `arXiv:2505.05404 <https://arxiv.org/abs/2505.05404>`_, section II);
     - pseudotensors, with one vector product:
       :math:`[P_{\lambda-1} \otimes (a \times b)]_\lambda`,
       :math:`[P_{\lambda-1} \otimes (a \times c)]_\lambda` and

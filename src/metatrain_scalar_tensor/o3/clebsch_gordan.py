@@ -1,6 +1,6 @@
 """Products of real spherical tensors."""
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ def _real_from_complex(l: int) -> np.ndarray:
     return matrix
 
 
-@lru_cache(maxsize=None)
+@cache
 def _clebsch_gordan(l1: int, l2: int, l3: int) -> np.ndarray:
     coupled = np.einsum(
         "am,bn,cp,mnp->abc",

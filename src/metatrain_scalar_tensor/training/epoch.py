@@ -46,7 +46,7 @@ class EpochRunner:
     ) -> None:
         self.model = model
         module = model.module if processes.is_distributed else model
-        self.scaler = module.scaler
+        self.scaler = module.baseline.scaler
         self.targets_info = module.dataset_info.targets
         self.loss = loss
         self.hypers = hypers
@@ -138,9 +138,11 @@ class EpochRunner:
 
     def _finalize(self, accumulator: Accumulator) -> Dict[str, float]:
         # metatrain divides by the number of values: a target without any has no error
-        for name, (_, count) in accumulator.information.items():
-            if count == 0 and not self.processes.is_distributed:
-                accumulator.information[name] = (float("nan"), 1)
+        accumulator.information = {
+            name: (error, count)
+            for name, (error, count) in accumulator.information.items()
+            if count > 0
+        }
         return accumulator.finalize(
             ["positions_gradients"] + self.hypers["per_structure_targets"],
             is_distributed=self.processes.is_distributed,

@@ -38,8 +38,8 @@ def start_processes(hypers: TrainerHypers, devices: List[torch.device]) -> Proce
     if len(devices) > 1:
         raise ValueError(
             "experimental.scalar_tensor uses one device in each process, and "
-            f"{len(devices)} were asked for: set 'device: cuda' and start one SLURM task "
-            "for each GPU"
+            f"{len(devices)} were asked for: set 'device: cuda' and start one SLURM "
+            "task for each GPU"
         )
     if not resolve_distributed(hypers.get("distributed")):
         return Processes(devices[0], 1, 0, False)

@@ -1,0 +1,86 @@
+"""Looking at the data before any time is spent on them."""
+
+import logging
+from typing import Dict, List, Union
+
+import torch
+from metatensor.torch import TensorMap
+from metatrain.utils.data import Dataset, DatasetInfo
+
+
+Datasets = List[Union[Dataset, torch.utils.data.Subset]]
+
+
+def check_datasets(
+    train_datasets: Datasets, val_datasets: Datasets, info: DatasetInfo
+) -> None:
+    """Refuse structures and targets from which nothing can be learned.
+
+    A NaN is fine: it stands for a missing value and is left out of the loss.
+
+    :param train_datasets: training sets.
+    :param val_datasets: validation sets.
+    :param info: atomic types and targets of the model.
+    :raises ValueError: for structures without atoms or with types that the model does
+        not know, for targets of the wrong shape, for infinite values, and for targets
+        without any value in the training set. The message says where.
+    """
+    known_types = set(info.atomic_types)
+    for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
+        num_values = dict.fromkeys(info.targets, 0)
+        for dataset in datasets:
+            for i, sample in enumerate(dataset):
+                where = f"structure {_source_index(dataset, i)} of the {part} data"
+                types = set(sample["system"].types.tolist())
+                if len(types) == 0:
+                    raise ValueError(f"{where} has no atoms: take it out of the data")
+                if not types <= known_types:
+                    raise ValueError(
+                        f"{where} has atoms of the types {sorted(types - known_types)},"
+                        f" and the model is for {info.atomic_types}: add them to "
+                        "'atomic_types' of a new model, or take the structure out"
+                    )
+                for name, target in info.targets.items():
+                    if name in sample._fields:
+                        num_values[name] += _check_target(
+                            f"target '{name}' of {where}", sample[name], target.layout
+                        )
+        _check_number_of_values(part, num_values)
+
+
+def _source_index(dataset: Union[Dataset, torch.utils.data.Subset], i: int) -> int:
+    """Number of a structure in the file that it was read from."""
+    while isinstance(dataset, torch.utils.data.Subset):
+        dataset, i = dataset.dataset, dataset.indices[i]
+    return i
+
+
+def _check_target(what: str, target: TensorMap, layout: TensorMap) -> int:
+    """Check one target of one structure, and return how many values it has."""
+    num_values = 0
+    for key, block in target.items():
+        shape = tuple(block.values.shape[1:])
+        if key not in layout.keys:
+            raise ValueError(f"{what} has a block {key.print()} that was not declared")
+        expected = tuple(layout.block(key).values.shape[1:])
+        if shape != expected:
+            raise ValueError(
+                f"{what} has values of shape {shape} where {expected} was declared "
+                "(components, then properties)"
+            )
+        if torch.isinf(block.values).any():
+            raise ValueError(
+                f"{what} has infinite values: write NaN for those that are missing, "
+                "they are left out of the loss"
+            )
+        num_values += int(block.values.isfinite().sum())
+    return num_values
+
+
+def _check_number_of_values(part: str, num_values: Dict[str, int]) -> None:
+    for name, number in num_values.items():
+        if number == 0:
+            message = f"target '{name}' has no value in the {part} set, or only NaN"
+            if part == "training":
+                raise ValueError(f"{message}: nothing can be learned")
+            logging.warning(f"{message}: it does not take part in model selection")

@@ -1,0 +1,48 @@
+"""The lines of the log."""
+
+from typing import Dict, List, Optional
+
+from metatrain.utils.data import DatasetInfo
+from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
+
+
+class Log:
+    """metatrain's ``MetricLogger``, also for errors that are zero, infinite, or come later.
+
+    It lays its columns out by the errors of the first epoch, where a target may lack
+    values, or have an error without digits.
+
+    :param dataset_info: the targets, for their units.
+    :param rank: number of this process; the first one writes.
+    """
+
+    names = ["training", "validation"]
+
+    def __init__(self, dataset_info: DatasetInfo, rank: int) -> None:
+        self.dataset_info = dataset_info
+        self.rank = rank
+        self._logger: Optional[MetricLogger] = None
+        self._columns: List[Dict[str, float]] = []
+
+    def write(
+        self, results: List[Dict[str, float]], epoch: int, learning_rate: float
+    ) -> None:
+        """Write a line.
+
+        :param results: loss and errors of training and validation.
+        :param epoch: number of the epoch.
+        :param learning_rate: learning rate at its beginning.
+        """
+        if self._logger is None:
+            self._columns = [
+                {k: v if 0.0 < v < float("inf") else 1.0 for k, v in result.items()}
+                for result in results
+            ]
+            self._logger = MetricLogger(
+                ROOT_LOGGER, self.dataset_info, self._columns, self.names
+            )
+        known = [
+            {name: value for name, value in result.items() if name in columns}
+            for result, columns in zip(results, self._columns)
+        ]
+        self._logger.log(known, epoch, self.rank, learning_rate)

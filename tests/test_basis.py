@@ -1,0 +1,79 @@
+"""The tensors that the coefficients multiply."""
+
+import ase
+import pytest
+import torch
+from helpers import TYPES, cluster, hypers, make_model, prepare, spherical
+
+from metatrain_scalar_tensor.basis import TensorBasis
+from metatrain_scalar_tensor.o3 import Irrep
+
+
+KINDS = {
+    "vectors": {"vectors": True, "density": False, "num_channels": 1},
+    "density": {"vectors": False, "density": True, "num_channels": 13},
+}
+
+
+def tensors(irrep, kind, frames):
+    """The tensors of all atoms of the frames, (atoms, 2λ + 1, tensors)."""
+    model = make_model({"y": spherical((1, 1))})
+    systems = prepare(model, frames)
+    torch.manual_seed(1)
+    density = model.density
+    basis = TensorBasis(
+        irrep, kind, density.max_angular, len(TYPES), density.num_channels
+    ).double()
+    return basis(density(systems), model.type_index(systems))
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("o3_sigma", [1, -1])
+@pytest.mark.parametrize("o3_lambda", range(7))
+def test_basis_is_complete_where_there_is_no_symmetry(o3_lambda, o3_sigma, kind):
+    # more neighbors than components: so many vectors can be independent
+    values = tensors(Irrep(o3_lambda, o3_sigma), kind, [cluster(20)])[0]
+    singular = torch.linalg.svdvals(values)  # (2λ + 1,)
+    assert len(singular) == 2 * o3_lambda + 1
+    assert singular[-1] / singular[0] > 1e-6
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_pseudovectors_do_not_vanish_at_achiral_sites(kind):
+    """A bent molecule is its own mirror image, and a pseudovector may be normal to it.
+
+    A pseudoscalar vanishes there, and so would its product with any proper tensor.
+    """
+    bent = ase.Atoms("CNO", [[0.0, 0.0, 0.0], [1.2, 0.0, 0.0], [0.3, 1.3, 0.0]])
+    pseudovectors = tensors(Irrep(1, -1), kind, [bent])[0]  # at C; (y, z, x)
+    assert pseudovectors[1].abs().max() > 1e-3
+    assert pseudovectors[[0, 2]].abs().max() < 1e-12
+    assert tensors(Irrep(0, -1), kind, [bent]).abs().max() < 1e-12
+
+
+def test_density_completes_the_vectors_at_an_inversion_center():
+    center = ase.Atoms(
+        "CHHHH",
+        [[0, 0, 0], [1.1, 0, 0], [-1.1, 0, 0], [0, 1.3, 0], [0, -1.3, 0]],
+    )
+    at_center = {
+        name: tensors(Irrep(2, 1), kind, [center])[0].abs().max()
+        for name, kind in KINDS.items()
+    }
+    assert at_center["vectors"] < 1e-12
+    assert at_center["density"] > 1e-2
+
+
+def test_number_of_vector_tensors_is_that_of_the_components():
+    for irrep in [Irrep(0, -1), Irrep(1, 1), Irrep(4, 1), Irrep(5, -1)]:
+        basis = TensorBasis(irrep, KINDS["vectors"], 6, len(TYPES), 3)
+        assert basis.num_tensors == 2 * irrep.o3_lambda + 1
+
+
+def test_each_kind_can_be_switched_off():
+    default = hypers()["tensor_basis"]
+    sizes = [
+        TensorBasis(Irrep(2, 1), {**default, **switch}, 6, 4, 3).num_tensors
+        for switch in ({}, {"vectors": False}, {"density": False})
+    ]
+    assert sizes[0] == sizes[1] + sizes[2]

@@ -1,0 +1,111 @@
+"""Whole models under rotations, reflections, translations and permutations."""
+
+import ase
+import numpy as np
+import pytest
+import torch
+from helpers import cartesian, crystal, make_model, molecules, predict, spherical
+from metatensor.torch import TensorMap
+from metatomic.torch.o3 import O3Transformations
+from scipy.spatial.transform import Rotation
+
+
+TOLERANCE = 1e-10
+FRAMES = {"molecule": molecules(1)[0], "crystal": crystal()}
+REFLECTION = np.diag([1.0, 1.0, -1.0])
+
+
+def transformed(frame, matrix):
+    frame = frame.copy()
+    frame.set_cell(frame.cell.array @ matrix.T)
+    frame.positions = frame.positions @ matrix.T
+    return frame
+
+
+def operations():
+    rotation = Rotation.random(rng=np.random.default_rng(3)).as_matrix()
+    return {
+        "rotation": rotation,
+        "inversion": -np.eye(3),
+        "reflection": rotation @ REFLECTION @ rotation.T,
+        "improper rotation": rotation @ REFLECTION,
+    }
+
+
+def assert_equivariant(model, frame, names, matrix, sample_kind="atom"):
+    operation = O3Transformations(torch.tensor(matrix).unsqueeze(0), 6)
+    before = predict(model, [frame], names, sample_kind)
+    after = predict(model, [transformed(frame, matrix)], names, sample_kind)
+    for name in names:
+        expected: TensorMap = operation.transform_tensormap(before[name])
+        for key, block in after[name].items():
+            scale = block.values.abs().max()
+            assert scale > 1e-6
+            error = (block.values - expected.block(key).values).abs().max()
+            assert error / scale < TOLERANCE, (name, key)
+
+
+@pytest.fixture(scope="module")
+def spherical_model():
+    irreps = [(o3_lambda, sigma) for o3_lambda in range(7) for sigma in (1, -1)]
+    return make_model({"y": spherical(*irreps, num_subtargets=2)})
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+@pytest.mark.parametrize("matrix", operations().values(), ids=operations())
+def test_spherical_targets(spherical_model, frame, matrix):
+    assert_equivariant(spherical_model, frame, ["y"], matrix)
+    assert_equivariant(spherical_model, frame, ["y"], matrix, sample_kind="system")
+
+
+@pytest.mark.parametrize("matrix", operations().values(), ids=operations())
+def test_cartesian_targets_of_any_rank(matrix):
+    names = [f"rank_{rank}" for rank in (1, 2, 3, 4)]
+    model = make_model({n: cartesian(int(n[-1])) for n in names})
+    assert_equivariant(model, FRAMES["crystal"], names, matrix)
+
+
+def test_embedded_center_types(spherical_model):
+    model = make_model(
+        {"y": spherical((2, 1), (3, -1))}, network__center_type="embedded"
+    )
+    assert_equivariant(model, FRAMES["molecule"], ["y"], operations()["rotation"])
+
+
+def test_translations_and_permutations(spherical_model):
+    frame = FRAMES["molecule"]
+    order = np.random.default_rng(0).permutation(len(frame))
+    moved = frame[order]
+    moved.positions += [1.0, -7.0, 3.0]
+    before = predict(spherical_model, [frame], ["y"])["y"]
+    after = predict(spherical_model, [moved], ["y"])["y"]
+    for key, block in after.items():
+        expected = before.block(key).values[torch.as_tensor(order)]
+        torch.testing.assert_close(block.values, expected, atol=1e-10, rtol=1e-10)
+
+
+def test_extensive_targets_of_far_apart_molecules_add_up(spherical_model):
+    first, second = molecules(2)
+    both = first.copy()
+    second.positions += 50.0
+    both.extend(second)
+    parts = predict(spherical_model, [first, second], ["y"], "system")["y"]
+    whole = predict(spherical_model, [both], ["y"], "system")["y"]
+    for key, block in whole.items():
+        total = parts.block(key).values.sum(0, keepdim=True)
+        torch.testing.assert_close(block.values, total, atol=1e-9, rtol=1e-9)
+
+
+def test_predictions_depend_on_the_cutoff_sphere_only(spherical_model):
+    """A neighbor coming through the cutoff changes nothing abruptly."""
+
+    def at(distance):
+        pair = ase.Atoms("CO", [[0.0, 0.0, 0.0], [0.0, 0.0, distance]])
+        return predict(spherical_model, [pair], ["y"])["y"].block(0).values[0].detach()
+
+    cutoff = 5.0
+    torch.testing.assert_close(at(cutoff + 1e-3), at(20.0), atol=1e-12, rtol=0)
+    steps = [(at(cutoff - d) - at(20.0)).abs().max() for d in (0.04, 0.02, 0.01)]
+    # the switching function goes to zero as the square of the distance to the cutoff
+    assert steps[0] / steps[1] == pytest.approx(4.0, rel=0.3)
+    assert steps[1] / steps[2] == pytest.approx(4.0, rel=0.3)

@@ -1,0 +1,100 @@
+"""The mathematics of tensors."""
+
+import itertools
+
+import pytest
+import torch
+from metatomic.torch.o3 import random_transformations
+
+from metatrain_scalar_tensor.o3 import (
+    CoupledProduct,
+    Irrep,
+    cartesian_irreps,
+    clebsch_gordan,
+)
+
+
+TRIPLES = [
+    (l1, l2, l3)
+    for l1, l2 in itertools.product(range(5), repeat=2)
+    for l3 in range(abs(l1 - l2), l1 + l2 + 1)
+]
+
+
+@pytest.fixture(scope="module")
+def rotation():
+    torch.manual_seed(0)
+    transformation = random_transformations(
+        1, 8, device=torch.device("cpu"), dtype=torch.float64
+    )
+    return transformation
+
+
+@pytest.mark.parametrize("l1, l2, l3", TRIPLES)
+def test_clebsch_gordan_is_equivariant_and_orthonormal(l1, l2, l3, rotation):
+    c = clebsch_gordan(l1, l2, l3)
+    d1, d2, d3 = (rotation.wigner_D_matrices(l)[0] for l in (l1, l2, l3))
+    rotate_then_couple = torch.einsum("abc,ax,by->xyc", c, d1, d2)
+    couple_then_rotate = torch.einsum("xyz,cz->xyc", c, d3)
+    torch.testing.assert_close(
+        rotate_then_couple, couple_then_rotate, atol=1e-12, rtol=0
+    )
+    identity = torch.einsum("abc,abd->cd", c, c)
+    torch.testing.assert_close(
+        identity, torch.eye(2 * l3 + 1, dtype=torch.float64), atol=1e-12, rtol=0
+    )
+
+
+def test_clebsch_gordan_refuses_impossible_products():
+    with pytest.raises(ValueError, match="it must lie between 1 and 3"):
+        clebsch_gordan(1, 2, 4)
+
+
+@pytest.mark.parametrize("l1, l2", [(1, 1), (1, 4), (3, 3)])
+def test_unit_products_of_parallel_vectors_have_unit_norm(l1, l2):
+    along_z = [torch.zeros(1, 2 * l + 1, 1, dtype=torch.float64) for l in (l1, l2)]
+    along_z[0][:, l1] = 1.0
+    along_z[1][:, l2] = 1.0
+    product = CoupledProduct(l1, l2, l1 + l2, unit=True)(*along_z)
+    assert product.norm().item() == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3, 4])
+def test_cartesian_decomposition_is_orthogonal_and_equivariant(rank, rotation):
+    irreps, to_cartesian = cartesian_irreps(rank)
+    matrix = to_cartesian.flatten(1)
+    torch.testing.assert_close(
+        matrix @ matrix.T, torch.eye(3**rank, dtype=torch.float64), atol=1e-12, rtol=0
+    )
+
+    torch.manual_seed(1)
+    spherical = torch.randn(3**rank, dtype=torch.float64)
+    rotated = torch.cat(
+        [
+            rotation.wigner_D_matrices(irrep.o3_lambda)[0] @ part
+            for irrep, part in zip(
+                irreps, spherical.split([2 * i.o3_lambda + 1 for i in irreps])
+            )
+        ]
+    )
+    tensor = torch.einsum("m,m...->...", spherical, to_cartesian)
+    for _ in range(rank):
+        tensor = torch.tensordot(tensor, rotation.matrices[0], dims=([0], [1]))
+    torch.testing.assert_close(
+        torch.einsum("m,m...->...", rotated, to_cartesian),
+        tensor,
+        atol=1e-12,
+        rtol=0,
+    )
+
+
+def test_rank_2_is_trace_antisymmetric_and_traceless_symmetric():
+    irreps, to_cartesian = cartesian_irreps(2)
+    assert irreps == [Irrep(0, 1), Irrep(1, -1), Irrep(2, 1)]
+    trace, antisymmetric, symmetric = to_cartesian.split([1, 3, 5])
+    torch.testing.assert_close(
+        trace[0].abs(), torch.eye(3, dtype=torch.float64) / 3**0.5
+    )
+    torch.testing.assert_close(antisymmetric, -antisymmetric.transpose(1, 2))
+    torch.testing.assert_close(symmetric, symmetric.transpose(1, 2))
+    assert symmetric.diagonal(dim1=1, dim2=2).sum(1).abs().max() < 1e-12
