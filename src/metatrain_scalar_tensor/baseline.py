@@ -90,10 +90,13 @@ class Baseline(torch.nn.Module):
         # scaling. All others before, so that large composition energies are not rounded
         # atom by atom.
         requested: Dict[str, ModelOutput] = {}
-        for name, output in outputs.items():
-            if output.sample_kind == "system" and name not in self.atomic_targets:
+        for name in list(predictions.keys()):
+            if (
+                outputs[name].sample_kind == "system"
+                and name not in self.atomic_targets
+            ):
                 predictions[name] = sum_over_atoms(predictions[name])
-                requested[name] = output
+                requested[name] = outputs[name]
             else:
                 requested[name] = ModelOutput(sample_kind="atom")
         if not self.training:
@@ -126,6 +129,10 @@ class Baseline(torch.nn.Module):
         self.dataset_info = merged_info
         self._find_atomic_targets()
         self.scaler = self.scaler.restart(dataset_info)
+        # metatrain keeps the new targets only, and then stumbles over the old ones when
+        # it fits the new scales to data that have both
+        merged_targets = densify_atomic_basis_dataset_info(merged_info).targets
+        self.scaler.target_infos = dict(merged_targets)
         self.additive_models[0] = self.additive_models[0].restart(
             DatasetInfo(
                 length_unit=dataset_info.length_unit,

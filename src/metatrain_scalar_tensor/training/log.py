@@ -7,7 +7,7 @@ from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
 
 
 class Log:
-    """metatrain's ``MetricLogger``, also for errors that are zero, infinite, or come later.
+    """metatrain's ``MetricLogger``, also for errors that are zero or come later.
 
     It lays its columns out by the errors of the first epoch, where a target may lack
     values, or have an error without digits.

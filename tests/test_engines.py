@@ -1,0 +1,103 @@
+"""Exported models in a simulation engine."""
+
+import ase.io
+import ase.units
+import numpy as np
+import pytest
+import torch
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
+from ase.md.verlet import VelocityVerlet
+from helpers import DATA, predict
+from metatomic.torch import ModelOutput
+from metatomic_ase import MetatomicCalculator
+from metatrain.cli.train import train_model
+from metatrain.utils.io import load_model
+
+from options import write_options
+
+
+@pytest.fixture(scope="module", params=[32, 64], ids=["float32", "float64"])
+def trained(request, tmp_path_factory):
+    """A model of ethanol after a short training, exported."""
+    folder = tmp_path_factory.mktemp(f"float{request.param}")
+    options = write_options(
+        systems=DATA / "ethanol_reduced_100.xyz",
+        base_precision=request.param,
+        validation_set=0.1,
+        test_set=0.1,
+        architecture__model={
+            "expansion": {
+                "basis": {"max_angular": 4, "radial": {"max_radial": 4}},
+                "cutoff": {"radius": 4.0},
+            },
+            "network": {"num_neurons_per_layer": 32},
+        },
+        architecture__training={"num_epochs": 10, "learning_rate": 3e-3},
+    )
+    options.training_set.targets = {
+        "energy": {
+            "key": "energy",
+            "unit": "kcal/mol",
+            "forces": {"key": "forces"},
+            "stress": False,
+        },
+        "mtt::dipole": {
+            # not the true dipole, which the data do not have, but a vector
+            "key": "first_force",
+            "type": {"cartesian": {"rank": 1}},
+        },
+    }
+    frames = ase.io.read(DATA / "ethanol_reduced_100.xyz", ":")
+    for frame in frames:
+        frame.info["energy"] = frame.get_potential_energy()
+        frame.arrays["forces"] = frame.get_forces()
+        frame.info["first_force"] = frame.get_forces()[0]
+        frame.calc = None
+    ase.io.write(folder / "data.xyz", frames, format="extxyz")
+    options.training_set.systems.read_from = str(folder / "data.xyz")
+    train_model(
+        options,
+        output=folder / "model.pt",
+        extensions=folder / "extensions",
+        checkpoint_dir=folder,
+    )
+    return folder
+
+
+def calculator(folder, **kwargs):
+    return MetatomicCalculator(
+        folder / "model.pt", extensions_directory=folder / "extensions", **kwargs
+    )
+
+
+def test_energy_is_conserved(trained):
+    """The total energy drifts by less than 1e-4 eV/atom over 2 ps."""
+    atoms = ase.io.read(DATA / "ethanol_reduced_100.xyz", "0")
+    atoms.calc = calculator(trained)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=np.random.default_rng(0))
+    Stationary(atoms)
+    dynamics = VelocityVerlet(atoms, timestep=0.5 * ase.units.fs)
+    energies = []
+    dynamics.attach(lambda: energies.append(atoms.get_total_energy()), interval=10)
+    dynamics.run(4000)
+    assert np.isfinite(energies).all()
+    time = np.linspace(0.0, 1.0, len(energies))  # in units of 2 ps
+    drift = np.polyfit(time, energies, 1)[0] / len(atoms)
+    assert abs(drift) < 1e-4
+
+
+def test_custom_outputs_along_a_trajectory(trained):
+    atoms = ase.io.read(DATA / "ethanol_reduced_100.xyz", "0")
+    atoms.calc = calculator(
+        trained, additional_outputs={"mtt::dipole": ModelOutput(sample_kind="system")}
+    )
+    atoms.get_potential_energy()
+    (exported,) = atoms.calc.additional_outputs["mtt::dipole"].block().values
+    model = load_model(trained / "model.ckpt").eval()
+    expected = predict(model, [atoms], ["mtt::dipole"], "system")["mtt::dipole"]
+    torch.testing.assert_close(
+        exported.double().cpu(),
+        expected.block().values[0].double(),
+        atol=1e-4,
+        rtol=1e-4,
+    )

@@ -1,0 +1,366 @@
+"""Real training runs."""
+
+import math
+import os
+import socket
+import subprocess
+import sys
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from helpers import DATA, make_model, molecules, predict, prepare, spherical
+from metatomic.torch import load_atomistic_model
+from metatrain.cli.train import train_model
+from metatrain.utils.data.target_info import get_energy_target_info
+from metatrain.utils.evaluate_model import evaluate_model
+from metatrain.utils.io import load_model
+from omegaconf import OmegaConf
+
+from metatrain_scalar_tensor.training.averaging import WeightAverage
+from metatrain_scalar_tensor.training.schedule import warmup_cosine
+from options import write_options
+
+
+@pytest.fixture(autouse=True)
+def in_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def train(folder, options, **kwargs):
+    """Train in a folder of its own, and return the checkpoint."""
+    folder.mkdir()
+    train_model(options, output=folder / "model.pt", checkpoint_dir=folder, **kwargs)
+    return torch.load(folder / "model.ckpt", weights_only=False)
+
+
+def assert_same(first, second, path=""):
+    """The same numbers, to the last bit."""
+    assert type(first) is type(second), path
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), path
+        for key in first:
+            assert_same(first[key], second[key], f"{path}/{key}")
+    elif isinstance(first, (list, tuple)):
+        assert len(first) == len(second), path
+        for i, (a, b) in enumerate(zip(first, second)):
+            assert_same(a, b, f"{path}/{i}")
+    elif path.endswith("type_to_index"):
+        pass  # metatrain leaves the places of unknown types as the memory was
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), path
+    elif isinstance(first, (int, float, str, type(None))):
+        assert first == second, path
+
+
+def test_restart_is_exact(tmp_path):
+    """An interrupted and restarted run gives the same bits as an uninterrupted one."""
+    options = write_options(
+        architecture__training={
+            "num_epochs": 4,
+            "checkpoint_interval": 1,
+            "ema_decay": 0.9,
+        }
+    )
+    whole = train(tmp_path / "whole", options)
+    restarted = train(
+        tmp_path / "restarted",
+        options,
+        restart_from=tmp_path / "whole" / "model_1.ckpt",
+    )
+    assert whole["epoch"] == restarted["epoch"] == 3
+    for key in whole:
+        if key.endswith(("state_dict", "epoch", "metric", "seed")):
+            assert_same(whole[key], restarted[key], key)
+
+
+def test_best_epoch_is_exported(tmp_path):
+    """The metric that selected the epoch is the error of the exported model."""
+    checkpoint = train(
+        tmp_path / "run",
+        write_options(
+            architecture__training={"num_epochs": 6, "best_model_metric": "rmse_prod"}
+        ),
+    )
+    model = load_model(tmp_path / "run" / "model.ckpt").double().eval()
+    state = checkpoint["best_model_state_dict"]
+    for name, value in model.state_dict().items():
+        if name in state and value.is_floating_point():
+            assert torch.equal(value, state[name].to(value)), name
+
+    indices = np.loadtxt(tmp_path / "run" / "indices" / "validation.txt", dtype=int)
+    frames = ase.io.read(DATA / "qm7x_reduced_100_CHNO.xyz", ":")
+    frames = [frames[i] for i in indices]
+    product = 1.0
+    for name, key in (("mtt::mu", "mu"), ("mtt::alpha", "alpha")):
+        values = predict(model, frames, [name], "system")[name].block().values
+        errors = [
+            (v.flatten().detach().numpy() - frame.info[key].flatten()) / len(frame)
+            for v, frame in zip(values, frames)
+        ]
+        product *= np.sqrt(np.mean(np.array(errors) ** 2))
+    assert checkpoint["best_metric"] == pytest.approx(product, rel=1e-6)
+
+
+def test_loss_weights_are_those_of_the_options(tmp_path):
+    """A target of weight zero does not change its coefficients."""
+    loss = {
+        "mtt::mu": {"type": "mse", "weight": 1.0},
+        "mtt::alpha": {"type": "huber", "weight": 0.0, "delta": 1.0},
+    }
+    before = train(
+        tmp_path / "before", write_options(architecture__training={"num_epochs": 0})
+    )["model_state_dict"]
+    after = train(tmp_path / "after", write_options(architecture__training__loss=loss))[
+        "model_state_dict"
+    ]
+
+    def changed(target):
+        names = [n for n in before if n.startswith(f"heads.{target}.blocks")]
+        return [not torch.equal(before[name], after[name]) for name in names]
+
+    assert all(changed("mtt::mu"))
+    assert not any(changed("mtt::alpha"))
+
+
+def test_missing_values_are_left_out(tmp_path):
+    """Half of the dipoles are missing, and the others are learned nevertheless."""
+    frames = molecules(40)
+    for frame in frames[::2]:
+        frame.info["mu"] = np.full(3, np.nan)
+    ase.io.write("data.xyz", frames)
+    options = write_options(
+        systems="data.xyz",
+        architecture__training={"num_epochs": 20, "learning_rate": 0.01},
+        validation_set=0.1,
+        test_set=0.1,
+    )
+    train(tmp_path / "run", options)
+    model = load_model(tmp_path / "run" / "model.ckpt").double().eval()
+    present = frames[1::2]
+    values = predict(model, present, ["mtt::mu"], "system")["mtt::mu"].block().values
+    reference = torch.tensor(np.array([frame.info["mu"] for frame in present]))
+    error = (values[:, :, 0] - reference).pow(2).mean().sqrt()
+    assert error < 0.7 * reference.pow(2).mean().sqrt()
+
+
+def test_validation_set_without_values_of_a_target(tmp_path):
+    frames = molecules(20)
+    ase.io.write("train.xyz", frames)
+    for frame in frames:
+        frame.info["mu"] = np.full(3, np.nan)
+    ase.io.write("validation.xyz", frames)
+    options = write_options(systems="train.xyz", test_set=0.0)
+    validation = OmegaConf.to_container(options.training_set)
+    validation["systems"]["read_from"] = "validation.xyz"
+    options.validation_set = validation
+    options.final_eval = False  # metatrain's own evaluation needs some values
+    checkpoint = train(tmp_path / "run", options)
+    assert math.isfinite(checkpoint["best_metric"])
+
+
+def test_batches_by_number_of_atoms(tmp_path):
+    options = write_options(architecture__training={"max_atoms_per_batch": 60})
+    checkpoint = train(tmp_path / "run", options)
+    assert checkpoint["optimizer_state_dict"]["state"][0]["step"] >= 2
+
+
+def test_logs_mae_and_blocks(tmp_path, caplog):
+    caplog.set_level("INFO")
+    options = write_options(
+        architecture__training={
+            "log_mae": True,
+            "log_separate_blocks": True,
+            "best_model_metric": "mae_prod",
+        }
+    )
+    options.training_set.targets = {
+        "mtt::alpha": {
+            "key": "mu",
+            "type": {"spherical": {"irreps": [{"o3_lambda": 1, "o3_sigma": 1}]}},
+        }
+    }
+    train(tmp_path / "run", options)
+    assert "mtt::alpha (o3_lambda=1,o3_sigma=1) MAE" in caplog.text
+    assert "mtt::alpha (o3_lambda=1,o3_sigma=1) RMSE" in caplog.text
+
+
+def test_energies_with_forces_and_virial(tmp_path):
+    """Training lowers the errors of energies and of both kinds of gradients."""
+    options = write_options(systems=DATA / "carbon_reduced_100.xyz")
+    options.training_set.targets = {
+        "energy": {
+            "key": "energy",
+            "unit": "eV",
+            "forces": {"key": "force"},
+            "virial": {"key": "virial"},
+        }
+    }
+    options.test_set = 0.5
+    options.architecture.training.num_epochs = 0
+    before = train(tmp_path / "before", options)
+    options.architecture.training.num_epochs = 40
+    options.architecture.training.learning_rate = 0.01
+    after = train(tmp_path / "after", options)
+    assert before["best_metric"] == float("inf")
+    assert after["best_epoch"] > 0
+
+    targets = {
+        "energy": get_energy_target_info(
+            "energy",
+            {"unit": "eV"},
+            add_position_gradients=True,
+            add_strain_gradients=True,
+        )
+    }
+    frames = ase.io.read(DATA / "carbon_reduced_100.xyz", ":10")
+    errors = {}
+    for name in ("before", "after"):
+        model = load_model(tmp_path / name / "model.ckpt").eval()
+        systems = prepare(model, frames)
+        energy = evaluate_model(model, systems, targets, is_training=False)["energy"]
+        forces = -energy.block().gradient("positions").values[:, :, 0].detach().numpy()
+        virial = -energy.block().gradient("strain").values[:, :, :, 0].detach().numpy()
+        errors[name] = (
+            np.abs(forces - np.concatenate([f.arrays["force"] for f in frames])).mean(),
+            np.abs(virial - [f.info["virial"].reshape(3, 3) for f in frames]).mean(),
+        )
+    assert errors["after"][0] < 0.8 * errors["before"][0]
+    assert errors["after"][1] < 0.8 * errors["before"][1]
+
+
+def test_finetuning_starts_from_the_trained_weights(tmp_path):
+    trained = train(tmp_path / "trained", write_options())
+    options = write_options(
+        architecture__training={
+            "num_epochs": 0,
+            "finetune": {"read_from": str(tmp_path / "trained" / "model.ckpt")},
+        }
+    )
+    options.training_set.targets["mtt::new"] = {
+        "key": "mu",
+        "type": {"spherical": {"irreps": [{"o3_lambda": 1, "o3_sigma": 1}]}},
+    }
+    finetuned = train(tmp_path / "finetuned", options)
+    state = finetuned["model_state_dict"]
+    assert any(name.startswith("heads.mtt::new") for name in state)
+    for name, value in trained["best_model_state_dict"].items():
+        if name.startswith(("network", "heads", "bases", "density")):
+            assert torch.equal(value, state[name]), name
+
+
+def test_llpr_wraps_the_model(tmp_path):
+    """metatrain's last-layer uncertainties, for an energy."""
+    options = write_options(systems=DATA / "ethanol_reduced_100.xyz")
+    options.training_set.targets = {
+        "energy": {"key": "energy", "unit": "kcal/mol", "forces": False}
+    }
+    train(tmp_path / "run", options)
+    options.architecture = {
+        "name": "llpr",
+        "model": {"num_ensemble_members": {"energy": 4}},
+        "training": {
+            "model_checkpoint": str(tmp_path / "run" / "model.ckpt"),
+            "batch_size": 4,
+        },
+    }
+    (tmp_path / "llpr").mkdir()
+    train_model(options, output=tmp_path / "llpr.pt", checkpoint_dir=tmp_path / "llpr")
+    model = load_atomistic_model(tmp_path / "llpr.pt")
+    assert {"energy_uncertainty", "energy_ensemble"} <= set(
+        model.capabilities().outputs
+    )
+
+
+def test_average_of_weights():
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(2, 2)
+    average = WeightAverage(layer, 0.5)
+    expected = layer.weight.detach().clone()
+    for step in range(1, 6):
+        with torch.no_grad():
+            layer.weight += 1.0
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * layer.weight.detach()
+        average.update()
+    current = layer.weight.detach().clone()
+    with average.applied():
+        torch.testing.assert_close(layer.weight.detach(), expected)
+    assert torch.equal(layer.weight.detach(), current)
+
+
+def test_learning_rate_rises_and_decays_to_zero():
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = warmup_cosine(optimizer, num_steps=100, warmup_fraction=0.1)
+    rates = []
+    for _ in range(100):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert np.all(np.diff(rates[:11]) > 0) and rates[10] == 1.0
+    assert np.all(np.diff(rates[10:]) < 0) and rates[-1] < 1e-3
+
+
+def test_two_processes_train_together(tmp_path):
+    """As two SLURM tasks on one machine, connected by gloo."""
+    options = write_options(architecture__training={"num_epochs": 2, "batch_size": 2})
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        options.architecture.training.distributed_port = free.getsockname()[1]
+    OmegaConf.save(options, "options.yaml")
+    processes = []
+    for rank in range(2):
+        folder = tmp_path / str(rank)
+        folder.mkdir()
+        slurm = {
+            "SLURM_JOB_ID": "1",
+            "SLURM_NTASKS": "2",
+            "SLURM_PROCID": str(rank),
+            "SLURM_LOCALID": str(rank),
+            "SLURM_JOB_NODELIST": "localhost",
+            "OMP_NUM_THREADS": "1",
+        }
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "metatrain", "train", "../options.yaml"],
+                cwd=folder,
+                env={**os.environ, **slurm},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    assert [p.returncode for p in processes] == [0, 0], "\n".join(outputs)
+    assert "Training on 2 x cpu" in outputs[0]
+    model = load_atomistic_model(tmp_path / "0" / "model.pt")
+    assert "mtt::mu" in model.capabilities().outputs
+    assert not (tmp_path / "1" / "model.pt").exists()
+
+
+def test_training_reaches_what_the_model_itself_can_produce(tmp_path):
+    """A model learns the tensors of another model of the same kind."""
+    teacher = make_model({"mtt::y": spherical((2, 1))}, seed=3)
+    frames = molecules(40)
+    values = predict(teacher, frames, ["mtt::y"], "system")["mtt::y"].block().values
+    for frame, value in zip(frames, values[:, :, 0]):
+        frame.info["y"] = value.detach().numpy()
+    ase.io.write("data.xyz", frames)
+    options = write_options(
+        systems="data.xyz",
+        architecture__training={"num_epochs": 30, "learning_rate": 0.01},
+        test_set=0.1,
+        validation_set=0.1,
+    )
+    options.training_set.targets = {
+        "mtt::y": {
+            "key": "y",
+            "type": {"spherical": {"irreps": [{"o3_lambda": 2, "o3_sigma": 1}]}},
+        }
+    }
+    train(tmp_path / "run", options)
+    model = load_model(tmp_path / "run" / "model.ckpt").double().eval()
+    predicted = predict(model, frames, ["mtt::y"], "system")["mtt::y"].block().values
+    error = (predicted - values).pow(2).mean().sqrt()
+    assert error < 0.5 * values.pow(2).mean().sqrt()
