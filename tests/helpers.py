@@ -80,7 +80,7 @@ def make_model(targets, atomic_types=TYPES, seed=0, dtype=torch.float64, **chang
 
 def molecules(number=2):
     """Molecules without any symmetry."""
-    return ase.io.read(DATA / "qm7x_reduced_100_CHNO.xyz", f":{number}")
+    return ase.io.read(DATA / "qm7x_train.xyz", f":{number}")
 
 
 def cluster(number, seed=0):

@@ -22,7 +22,7 @@ SMALL = {
     },
     "training_set": {
         "systems": {
-            "read_from": str(DATA / "qm7x_reduced_100_CHNO.xyz"),
+            "read_from": str(DATA / "qm7x_train.xyz"),
             "length_unit": "angstrom",
         },
         "targets": {

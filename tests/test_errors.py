@@ -229,7 +229,7 @@ def test_restart_with_new_types():
 
 
 def test_diverging_training_says_so(tmp_path):
-    data = ase.io.read(DATA / "qm7x_reduced_100_CHNO.xyz", ":20")
+    data = ase.io.read(DATA / "qm7x_train.xyz", ":20")
     ase.io.write("data.xyz", data)
     options = write_options(
         systems="data.xyz",

@@ -5,7 +5,7 @@ redesign there moves them out of the architectures.
 """
 
 import copy
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple, cast
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -111,7 +111,7 @@ class Baseline(torch.nn.Module):
             for model in self.additive_models:
                 known: Dict[str, ModelOutput] = {}
                 for name, output in requested.items():
-                    if name in model.outputs:
+                    if name in model.outputs:  # type: ignore[operator]
                         known[name] = output
                 for name, value in model(systems, known, selected_atoms).items():
                     predictions[name] = add_matching_blocks(predictions[name], value)
@@ -133,7 +133,7 @@ class Baseline(torch.nn.Module):
         # it fits the new scales to data that have both
         merged_targets = densify_atomic_basis_dataset_info(merged_info).targets
         self.scaler.target_infos = dict(merged_targets)
-        self.additive_models[0] = self.additive_models[0].restart(
+        self.additive_models[0] = self._composition_model().restart(
             DatasetInfo(
                 length_unit=dataset_info.length_unit,
                 atomic_types=merged_info.atomic_types,
@@ -145,14 +145,17 @@ class Baseline(torch.nn.Module):
             )
         )
 
+    def _composition_model(self) -> CompositionModel:
+        return cast(CompositionModel, self.additive_models[0])
+
     def move_tensor_maps(self, device: torch.device) -> None:
         """Move the TensorMaps, of which ``to`` knows nothing, in float64."""
-        self.additive_models[0].weights_to(device, torch.float64)
+        self._composition_model().weights_to(device, torch.float64)
         self.scaler.scales_to(device, torch.float64)
 
     def load_tensor_maps(self) -> None:
         """Rebuild the TensorMaps from the buffers of a loaded state."""
-        self.additive_models[0].sync_tensor_maps()
+        self._composition_model().sync_tensor_maps()
         self.scaler.sync_tensor_maps()
 
     def float64_copy_on_cpu(self) -> Tuple[torch.nn.ModuleList, Scaler]:

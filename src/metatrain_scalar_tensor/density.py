@@ -25,6 +25,9 @@ class Density(torch.nn.Module):
     :raises ValueError: if the switch at the cutoff is wider than the cutoff.
     """
 
+    scale: torch.Tensor  # (max_angular + 1,)
+    is_calibrated: torch.Tensor
+
     def __init__(self, hypers: ExpansionHypers, atomic_types: List[int]) -> None:
         super().__init__()
         cutoff = hypers["cutoff"]

@@ -50,7 +50,7 @@ class ScalingHypers(TypedDict):
     """Radial scaling of the density: the nearer the neighbor, the more it counts.
 
     Willatt, Musil and Ceriotti, `PCCP 20, 29661 (2018)
-    <https://doi.org/10.1039/C8CP05921G>`_, eq. 8:
+    <https://doi.org/10.1039/C8CP05921G>`_:
     ``rate / (rate + (r / scale)^exponent)``.
     """
 
@@ -138,7 +138,7 @@ class TensorBasisHypers(TypedDict):
 
     vectors: bool = True
     """The maximally coupled products of three learned vectors, 2λ + 1 tensors
-    (λ-MCoV, `arXiv:2505.05404 <https://arxiv.org/abs/2505.05404>`_, section II). They
+    (λ-MCoV, `arXiv:2505.05404 <https://arxiv.org/abs/2505.05404>`_). They
     vanish or coincide where the symmetry of a site leaves no three vectors; ``density``
     then completes them."""
     density: bool = True

@@ -23,6 +23,9 @@ class PowerSpectrum(torch.nn.Module):
     :param num_radial: number of radial functions ``n``.
     """
 
+    pairs: torch.Tensor  # of channels, as an index of their products
+    weights: torch.Tensor  # (pairs,)
+
     def __init__(self, max_angular: int, num_types: int, num_radial: int) -> None:
         super().__init__()
         q = torch.arange(num_types).repeat_interleave(num_radial)  # type of a channel

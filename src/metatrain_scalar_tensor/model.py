@@ -1,7 +1,7 @@
 """The model, as metatrain and metatomic see it."""
 
 import logging
-from typing import Any, Dict, List, Literal, Optional
+from typing import Any, Dict, List, Literal, Optional, cast
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -30,7 +30,7 @@ from .density import Density
 from .documentation import ModelHypers
 from .invariants import PowerSpectrum
 from .systems import TypeIndex, atom_labels, neighbor_distances
-from .targets import TargetHead, basis_name, symmetric_per_volume, target_irreps
+from .targets import TargetHead, basis_name, target_irreps
 
 
 ARCHITECTURE = "experimental.scalar_tensor"
@@ -60,10 +60,10 @@ class ScalarTensor(ModelInterface[ModelHypers]):
     __default_metadata__ = ModelMetadata(
         references={
             "implementation": [
-                "featomic: https://doi.org/10.1063/5.0302253",
+                "featomic: https://github.com/metatensor/featomic",
             ],
             "architecture": [
-                "scalar x tensor: https://arxiv.org/abs/2505.05404",
+                "scalar x tensor: https://doi.org/10.1063/5.0284802",
                 "SOAP: https://doi.org/10.1103/PhysRevB.87.184115",
             ],
         }
@@ -84,16 +84,17 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         Network = {"separate": SeparateNetworks, "embedded": EmbeddedNetwork}[
             hypers["network"]["center_type"]
         ]
+        num_features = hypers["network"]["num_neurons_per_layer"]
         self.network = Network(
             num_types,
             self.invariants.size,
-            hypers["network"]["num_neurons_per_layer"],
+            num_features,
             hypers["network"]["num_hidden_layers"],
         )
         self.long_range: Optional[LongRangeFeaturizer] = None
         if hypers["long_range"]["enable"]:
             self.long_range = LongRangeFeaturizer(
-                hypers["long_range"], self.network.width, self.density.neighbor_list()
+                hypers["long_range"], num_features, self.density.neighbor_list()
             )
         self.bases = torch.nn.ModuleDict()  # tensors of every symmetry in use
         self.heads = torch.nn.ModuleDict()  # one for every target
@@ -104,10 +105,10 @@ class ScalarTensor(ModelInterface[ModelHypers]):
             )
         }
         self.single_key = Labels.single()
-        self.feature_labels = Labels.range("feature", self.network.width)
+        self.feature_labels = Labels.range("feature", num_features)
         self.last_layer_names = {}
         # metatrain's LLPR reads these two
-        self.last_layer_feature_size = self.network.width
+        self.last_layer_feature_size = num_features
         self.last_layer_parameter_names: Dict[str, List[str]] = {}
         train_info = densify_atomic_basis_dataset_info(dataset_info)
         for name, info in train_info.targets.items():
@@ -130,12 +131,11 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         :return: the outputs; in evaluation mode with scale and additive models, in
             training mode as the loss needs them.
         """
-        predictions: Dict[str, TensorMap] = {}
         if len(outputs) == 0:
-            return predictions
-
+            return {}
         center_type = self.type_index(systems)  # (atoms,)
         centers = atom_labels(systems)
+
         density = self.density(systems)  # l -> (atoms, 2l + 1, channels)
         invariants = self.invariants(density)  # (atoms, invariants)
         features = self.network(invariants, center_type)  # (atoms, features)
@@ -150,34 +150,53 @@ class ScalarTensor(ModelInterface[ModelHypers]):
             density = [x[rows] for x in density]
             features = features[rows]
 
+        bases = self._tensors(density, center_type, outputs)
+        predictions = self._predict(features, bases, centers, systems, outputs)
+        return self.baseline(systems, outputs, predictions, selected_atoms)
+
+    def _tensors(
+        self,
+        density: List[torch.Tensor],
+        center_type: torch.Tensor,
+        outputs: Dict[str, ModelOutput],
+    ) -> Dict[str, torch.Tensor]:
+        """The tensors of the symmetries that the outputs need.
+
+        Each is computed once, for all targets: ``(atoms, 2λ + 1, tensors)``.
+        """
         needed: List[str] = []
         for name, head in self.heads.items():
             if name in outputs:
-                needed.extend(head.basis_names)
-        bases: Dict[str, torch.Tensor] = {}  # (λ, σ) -> (atoms, 2λ + 1, tensors)
+                needed.extend(head.basis_names)  # type: ignore[arg-type]
+        bases: Dict[str, torch.Tensor] = {}
         for symmetry, basis in self.bases.items():
             if symmetry in needed:
                 bases[symmetry] = basis(density, center_type)
+        return bases
 
+    def _predict(
+        self,
+        features: torch.Tensor,
+        bases: Dict[str, torch.Tensor],
+        centers: Labels,
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+    ) -> Dict[str, TensorMap]:
+        """What every atom contributes to the outputs: coefficients times tensors."""
+        predictions: Dict[str, TensorMap] = {}
         if "feature" in outputs:
             predictions["feature"] = self._feature_map(features, centers)
         for name, head in self.heads.items():
             last_layer_name = self.last_layer_names[name]
             if name in outputs or last_layer_name in outputs:
-                target_features = head.last_layer_features(features)
+                last_layer = head.last_layer_features(features)  # type: ignore[operator]
                 if last_layer_name in outputs:
                     predictions[last_layer_name] = self._feature_map(
-                        target_features, centers
+                        last_layer, centers
                     )
                 if name in outputs:
-                    prediction = head(target_features, bases, centers)
-                    if head.is_stress:
-                        prediction = symmetric_per_volume(
-                            prediction, systems, centers.column("system")
-                        )
-                    predictions[name] = prediction
-
-        return self.baseline(systems, outputs, predictions, selected_atoms)
+                    predictions[name] = head(last_layer, bases, centers, systems)
+        return predictions
 
     def _feature_map(self, features: torch.Tensor, centers: Labels) -> TensorMap:
         device = features.device
@@ -202,8 +221,11 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         head = TargetHead(
             name,
             info,
-            self.network.width,
-            {symmetry: basis.num_tensors for symmetry, basis in self.bases.items()},
+            self.last_layer_feature_size,
+            {
+                symmetry: cast(TensorBasis, basis).num_tensors
+                for symmetry, basis in self.bases.items()
+            },
         )
         self.heads[name] = head
         self.outputs[name] = ModelOutput(
@@ -245,7 +267,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
                 model_hypers,
                 default_hypers=get_default_hypers(ARCHITECTURE)["model"],
             )
-        merged_info = self.dataset_info.union(dataset_info)
+        merged_info = self.dataset_info.union(dataset_info)  # type: ignore[has-type]
         new_types = sorted(set(merged_info.atomic_types) - set(self.atomic_types))
         if new_types:
             raise ValueError(

@@ -13,6 +13,8 @@ class TypeIndex(torch.nn.Module):
     :param atomic_types: the known types.
     """
 
+    table: torch.Tensor  # index of every type, or -1
+
     def __init__(self, atomic_types: List[int]) -> None:
         super().__init__()
         self.atomic_types = atomic_types

@@ -47,15 +47,12 @@ def basis_name(irrep: Irrep) -> str:
     return f"lambda_{irrep.o3_lambda}_sigma_{irrep.o3_sigma}"
 
 
-def symmetric_per_volume(
-    prediction: TensorMap, systems: List[System], system_index: torch.Tensor
-) -> TensorMap:
+def symmetric_per_volume(prediction: TensorMap, systems: List[System]) -> TensorMap:
     """Turn rank-2 tensors of atoms into their contributions to a stress.
 
     :param prediction: Cartesian rank-2 tensors with atoms as samples.
     :param systems: structures that the atoms belong to. Those without a cell of finite
         volume have no stress, and get zero.
-    :param system_index: structure of every sample, ``(atoms,)``
     :return: the symmetric part of the tensors, divided by the volume of the cell.
     """
     volumes = torch.stack([torch.abs(torch.det(system.cell)) for system in systems])
@@ -63,6 +60,7 @@ def symmetric_per_volume(
     blocks: List[TensorBlock] = []
     for block in prediction.blocks():
         values = 0.5 * (block.values + block.values.transpose(1, 2))
+        system_index = block.samples.column("system")
         values = values * densities[system_index].reshape(-1, 1, 1, 1)
         blocks.append(
             TensorBlock(values, block.samples, block.components, block.properties)
@@ -81,6 +79,7 @@ class BlockHead(torch.nn.Module):
     """
 
     shape: List[int]  # lengths of the component axes
+    to_cartesian: torch.Tensor  # (Σ (2λ + 1), 3 · 3 · ...)
 
     def __init__(
         self,
@@ -182,12 +181,14 @@ class TargetHead(torch.nn.Module):
         features: torch.Tensor,
         bases: Dict[str, torch.Tensor],
         samples: Labels,
+        systems: List[System],
     ) -> TensorMap:
         """Predict the contribution of every atom to the target.
 
         :param features: last-layer features, ``(atoms, num_features)``
         :param bases: the tensors of every symmetry, ``(atoms, 2λ + 1, num_tensors)``
         :param samples: labels of the atoms.
+        :param systems: structures that the atoms belong to.
         :return: the target, with its dense layout and atoms as samples.
         """
         device = features.device
@@ -201,4 +202,7 @@ class TargetHead(torch.nn.Module):
                     self.properties[i].to(device),
                 )
             )
-        return TensorMap(self.keys.to(device), blocks)
+        prediction = TensorMap(self.keys.to(device), blocks)
+        if self.is_stress:
+            prediction = symmetric_per_volume(prediction, systems)
+        return prediction

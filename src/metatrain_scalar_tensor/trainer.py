@@ -53,10 +53,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
             )
         # the state, as of the last complete epoch
         self.epoch: Optional[int] = None
-        self.seed: Optional[int] = None
-        self.optimizer_state: Optional[Dict[str, Any]] = None
-        self.scheduler_state: Optional[Dict[str, Any]] = None
-        self.average_state: Optional[Dict[str, Any]] = None
+        self.seed = torch.initial_seed()
+        self.state: Optional[Dict[str, Any]] = None  # optimizer, scheduler, average
         self.best_epoch: Optional[int] = None
         self.best_metric = float("inf")
         self.best_model_state: Optional[Dict[str, Any]] = None
@@ -82,7 +80,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
         :raises RuntimeError: if the loss stops being a finite number.
         """
         processes = start_processes(self.hypers, devices)
-        logging.info(f"Training on {processes.count} x {processes.device} with {dtype}")
+        logging.info(
+            f"Training on {processes.world_size} x {processes.device} with {dtype}"
+        )
         check_datasets(train_datasets, val_datasets, model.dataset_info)
         model.to(device=processes.device, dtype=dtype).train()
         fit_baseline(
@@ -100,7 +100,6 @@ class Trainer(TrainerInterface[TrainerHypers]):
             val_datasets,
             processes,
         )
-        self.seed = torch.initial_seed() if self.seed is None else self.seed
         self._seed_epoch(0)
         if not model.density.is_calibrated:
             systems, _, _ = unpack_batch(next(loaders.train(0)))
@@ -118,11 +117,10 @@ class Trainer(TrainerInterface[TrainerHypers]):
         )
         average = WeightAverage(model, self.hypers["ema_decay"])
         # with new targets there are new weights, to which the old state does not apply
-        if self.optimizer_state is not None and not model.has_new_targets:
-            optimizer.load_state_dict(self.optimizer_state)
-            scheduler.load_state_dict(self.scheduler_state)
-            if self.average_state is not None:
-                average.load_state_dict(self.average_state)
+        if self.state is not None and not model.has_new_targets:
+            optimizer.load_state_dict(self.state["optimizer"])
+            scheduler.load_state_dict(self.state["scheduler"])
+            average.load_state_dict(self.state["average"])
 
         runner = EpochRunner(
             self._distributed(model, processes),
@@ -168,9 +166,11 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 log.write([train_results, val_results], epoch, learning_rate)
 
             self.epoch = epoch
-            self.optimizer_state = optimizer.state_dict()
-            self.scheduler_state = scheduler.state_dict()
-            self.average_state = average.state_dict()
+            self.state = {
+                "optimizer": optimizer.state_dict(),
+                "scheduler": scheduler.state_dict(),
+                "average": average.state_dict(),
+            }
             if epoch % self.hypers["checkpoint_interval"] == 0 and processes.rank == 0:
                 self.save_checkpoint(
                     model, Path(checkpoint_dir) / f"model_{epoch}.ckpt"
@@ -225,9 +225,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 "trainer_ckpt_version": self.__checkpoint_version__,
                 "epoch": self.epoch,
                 "seed": self.seed,
-                "optimizer_state_dict": self.optimizer_state,
-                "scheduler_state_dict": self.scheduler_state,
-                "average_state_dict": self.average_state,
+                "trainer_state": self.state,
                 "best_epoch": self.best_epoch,
                 "best_metric": self.best_metric,
             }
@@ -258,9 +256,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         if context == "restart":
             trainer.epoch = checkpoint["epoch"]
             trainer.seed = checkpoint["seed"]
-            trainer.optimizer_state = checkpoint["optimizer_state_dict"]
-            trainer.scheduler_state = checkpoint["scheduler_state_dict"]
-            trainer.average_state = checkpoint["average_state_dict"]
+            trainer.state = checkpoint["trainer_state"]
             trainer.best_epoch = checkpoint["best_epoch"]
             trainer.best_metric = checkpoint["best_metric"]
             if checkpoint["best_epoch"] is not None:

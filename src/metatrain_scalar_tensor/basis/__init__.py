@@ -1,6 +1,6 @@
 """The equivariant tensors ``B_b`` that the coefficients multiply."""
 
-from typing import List
+from typing import Any, List
 
 import torch
 
@@ -67,7 +67,7 @@ class TensorBasis(torch.nn.Module):
                 "'density' of 'model.tensor_basis' to true"
             )
 
-        parts: List[torch.nn.Module] = []
+        parts: List[Any] = []
         if is_scalar:
             parts.append(ScalarBasis())
         else:

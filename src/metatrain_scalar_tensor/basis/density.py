@@ -12,7 +12,7 @@ class ProperDensityBasis(torch.nn.Module):
     """Learned contractions of the l = λ density: proper tensors.
 
     The λ-density correction of Domina et al., `arXiv:2505.05404
-    <https://arxiv.org/abs/2505.05404>`_, section II.
+    <https://arxiv.org/abs/2505.05404>`_.
 
     :param o3_lambda: rank of the tensors.
     :param num_types: number of center types.
@@ -115,15 +115,16 @@ class PseudoscalarDensityBasis(torch.nn.Module):
         self, max_angular: int, num_types: int, num_inputs: int, num_channels: int
     ) -> None:
         super().__init__()
-        self.pseudotensors = torch.nn.ModuleList(
+        pseudotensors = [
             PseudoDensityBasis(l, max_angular, num_types, num_inputs, num_channels)
             for l in range(1, max_angular + 1)
-        )
-        sizes = [pseudo.num_tensors for pseudo in self.pseudotensors]
+        ]
+        self.pseudotensors = torch.nn.ModuleList(pseudotensors)
         self.z = torch.nn.ModuleList(
-            Contraction(num_types, num_inputs, size) for size in sizes
+            Contraction(num_types, num_inputs, pseudo.num_tensors)
+            for pseudo in pseudotensors
         )
-        self.num_tensors = sum(sizes)
+        self.num_tensors = sum(pseudo.num_tensors for pseudo in pseudotensors)
 
     def forward(
         self, density: List[torch.Tensor], center_type: torch.Tensor

@@ -57,7 +57,7 @@ class VectorBasis(torch.nn.Module):
 
     - proper: :math:`P_\lambda(a, b)` and
       :math:`[P_{\lambda-1}(a, b) \otimes c]_\lambda` (Domina et al.,
-      `arXiv:2505.05404 <https://arxiv.org/abs/2505.05404>`_, section II);
+      `arXiv:2505.05404 <https://arxiv.org/abs/2505.05404>`_);
     - pseudotensors, with one vector product:
       :math:`[P_{\lambda-1} \otimes (a \times b)]_\lambda`,
       :math:`[P_{\lambda-1} \otimes (a \times c)]_\lambda` and

@@ -10,8 +10,7 @@ import wigners
 def _real_from_complex(l: int) -> np.ndarray:
     """Unitary matrix ``U`` with ``Y_real = U @ Y_complex``, ``(2l+1, 2l+1)``.
 
-    Condon–Shortley phase in the complex harmonics, none in the real ones: Varshalovich,
-    Moskalev and Khersonskii, *Quantum Theory of Angular Momentum* (1988), section 5.1.
+    The complex harmonics have the Condon–Shortley phase, the real ones do not.
     """
     matrix = np.zeros((2 * l + 1, 2 * l + 1), dtype=complex)
     matrix[l, l] = 1.0
@@ -73,6 +72,8 @@ class CoupledProduct(torch.nn.Module):
     :param unit: scale the *maximal* product (``l3 = l1 + l2``) so that the tensors of
         two parallel unit vectors give a tensor of unit norm.
     """
+
+    coefficients: torch.Tensor
 
     def __init__(self, l1: int, l2: int, l3: int, unit: bool = False) -> None:
         super().__init__()

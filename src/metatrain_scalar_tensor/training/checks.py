@@ -1,7 +1,7 @@
 """Looking at the data before any time is spent on them."""
 
 import logging
-from typing import Dict, List, Union
+from typing import Any, Dict, List, Union
 
 import torch
 from metatensor.torch import TensorMap
@@ -28,6 +28,7 @@ def check_datasets(
     known_types = set(info.atomic_types)
     for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
         num_values = dict.fromkeys(info.targets, 0)
+        dataset: Any  # torch's Subset does not say that it can be iterated over
         for dataset in datasets:
             for i, sample in enumerate(dataset):
                 where = f"structure {_source_index(dataset, i)} of the {part} data"
@@ -48,7 +49,7 @@ def check_datasets(
         _check_number_of_values(part, num_values)
 
 
-def _source_index(dataset: Union[Dataset, torch.utils.data.Subset], i: int) -> int:
+def _source_index(dataset: Any, i: int) -> int:
     """Number of a structure in the file that it was read from."""
     while isinstance(dataset, torch.utils.data.Subset):
         dataset, i = dataset.dataset, dataset.indices[i]

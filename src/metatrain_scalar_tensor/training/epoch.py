@@ -152,4 +152,4 @@ class EpochRunner:
     def _mean_over_processes(self, loss: torch.Tensor) -> float:
         if self.processes.is_distributed:
             torch.distributed.all_reduce(loss)
-        return loss.item() / self.processes.count
+        return loss.item() / self.processes.world_size

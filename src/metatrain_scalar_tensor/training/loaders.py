@@ -80,7 +80,7 @@ class Loaders:
             if not processes.is_distributed:
                 return [None] * len(datasets)
             return [
-                DistributedSampler(d, processes.count, processes.rank, **kwargs)
+                DistributedSampler(d, processes.world_size, processes.rank, **kwargs)
                 for d in datasets
             ]
 

@@ -17,7 +17,7 @@ class Processes(NamedTuple):
 
     device: torch.device
     """Where this process computes."""
-    count: int
+    world_size: int
     """Number of processes."""
     rank: int
     """Number of this process."""
@@ -45,7 +45,8 @@ def start_processes(hypers: TrainerHypers, devices: List[torch.device]) -> Proce
         return Processes(devices[0], 1, 0, False)
     port = hypers["distributed_port"]
     if devices[0].type == "cuda":
-        return Processes(*initialize_slurm_nccl_process_group(port), True)
+        device, world_size, rank = initialize_slurm_nccl_process_group(port)
+        return Processes(device, world_size, rank, True)
     environment = DistributedEnvironment(port)
     torch.distributed.init_process_group(
         "gloo", world_size=environment.world_size, rank=environment.rank
