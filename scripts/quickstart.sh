@@ -1,18 +1,14 @@
 #!/usr/bin/env bash
-# From molecules to a model of their dipoles and polarizabilities: train, evaluate,
-# export and plot. Everything it makes is in quickstart/.
+# From molecules to a model of their dipoles and polarizabilities: train, evaluate on
+# molecules that the training did not see, export, and plot.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh examples
 
-rm -rf quickstart
-mkdir quickstart
+mtt train options/qm7x.yaml -o qm7x.pt
+mtt eval qm7x.pt options/qm7x-eval.yaml -e extensions/ -o qm7x-predictions.mts
+rm -rf qm7x-extensions
+mtt export qm7x.ckpt -o qm7x-exported.pt -e qm7x-extensions/
 
-mtt train options/qm7x.yaml -o quickstart/model.pt -e quickstart/extensions
-mtt eval quickstart/model.pt options/qm7x-eval.yaml -e quickstart/extensions \
-    -o quickstart/predictions.mts
-mtt export quickstart/model.ckpt -o quickstart/exported.pt -e quickstart/exported-extensions
-
-python scripts/parity.py data/qm7x_test.xyz quickstart/predictions \
-    mtt::mu=mu mtt::alpha=alpha \
-    --units "e Å" "bohr³" --output quickstart/parity.png
+python scripts/parity.py data/qm7x_test.xyz qm7x-predictions \
+    mtt::mu=mu mtt::alpha=alpha --units "e Å" "bohr³" --output qm7x-parity.png

@@ -39,18 +39,12 @@ class Trainer(TrainerInterface[TrainerHypers]):
     """Trains a :class:`ScalarTensor` with Adam.
 
     :param hypers: hyperparameters of the training.
-    :raises ValueError: if they contradict each other.
     """
 
     __checkpoint_version__ = 1
 
     def __init__(self, hypers: TrainerHypers) -> None:
         super().__init__(hypers)
-        if hypers["best_model_metric"] == "mae_prod" and not hypers["log_mae"]:
-            raise ValueError(
-                "'best_model_metric: mae_prod' needs 'log_mae: true', without which no "
-                "mean absolute error is computed"
-            )
         # the state, as of the last complete epoch
         self.epoch: Optional[int] = None
         self.seed = torch.initial_seed()
@@ -76,9 +70,18 @@ class Trainer(TrainerInterface[TrainerHypers]):
         :param train_datasets: training sets.
         :param val_datasets: validation sets, which select the best epoch.
         :param checkpoint_dir: where to write checkpoints.
-        :raises ValueError: if a target can't be used as it is.
+        :raises ValueError: if hyperparameters contradict each other, or if a target
+            can't be used as it is.
         :raises RuntimeError: if the loss stops being a finite number.
         """
+        if (
+            self.hypers["best_model_metric"] == "mae_prod"
+            and not self.hypers["log_mae"]
+        ):
+            raise ValueError(
+                "'best_model_metric: mae_prod' needs 'log_mae: true', without which no "
+                "mean absolute error is computed"
+            )
         processes = start_processes(self.hypers, devices)
         logging.info(
             f"Training on {processes.world_size} x {processes.device} with {dtype}"
