@@ -117,6 +117,11 @@ def test_no_tensor_left():
         )
 
 
+def test_zbl_without_an_energy():
+    with pytest.raises(ValueError, match="needs a target that is an energy in eV"):
+        make_model({"y": target()}, zbl=True)
+
+
 def test_switch_wider_than_the_cutoff():
     with pytest.raises(ValueError, match="'width' of .* to the radius or less"):
         make_model({"y": target()}, expansion__cutoff__radius=0.3)

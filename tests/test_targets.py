@@ -39,6 +39,8 @@ COUPLED = [
 TARGETS = {
     "scalar": target(num_subtargets=7),
     "vector": cartesian(1, num_subtargets=2),
+    "non_conservative_force": cartesian(1),
+    "non_conservative_stress": cartesian(2),
     "matrix": cartesian(2),
     "rank_3": cartesian(3),
     "rank_4": cartesian(4),

@@ -12,6 +12,7 @@ import pytest
 import torch
 from helpers import DATA, make_model, molecules, predict, prepare, spherical
 from metatomic.torch import load_atomistic_model
+from metatomic_ase import MetatomicCalculator
 from metatrain.cli.train import train_model
 from metatrain.utils.data.target_info import get_energy_target_info
 from metatrain.utils.evaluate_model import evaluate_model
@@ -228,6 +229,32 @@ def test_energies_with_forces_and_virial(tmp_path):
         )
     assert errors["after"][0] < 0.8 * errors["before"][0]
     assert errors["after"][1] < 0.8 * errors["before"][1]
+
+
+@pytest.mark.parametrize("network", ["separate", "embedded"])
+def test_exported_model_is_the_trained_one(tmp_path, network):
+    """With everything that can be switched on, through TorchScript and a file."""
+    options = write_options(
+        systems=DATA / "carbon_reduced_100.xyz",
+        architecture__model={
+            "zbl": True,
+            "long_range": {"enable": True},
+            "network": {"center_type": network},
+        },
+    )
+    options.training_set.targets = {
+        "energy": {"key": "energy", "unit": "eV", "forces": {"key": "force"}}
+    }
+    train(tmp_path / "run", options, extensions=tmp_path / "extensions")
+    model = load_model(tmp_path / "run" / "model.ckpt").eval()
+    frames = ase.io.read(DATA / "carbon_reduced_100.xyz", ":3")
+    expected = predict(model, frames, ["energy"], "system")["energy"].block().values
+    calculator = MetatomicCalculator(
+        tmp_path / "run" / "model.pt", extensions_directory=tmp_path / "extensions"
+    )
+    for frame, energy in zip(frames, expected):
+        exported = calculator.get_potential_energy(frame)
+        assert exported == pytest.approx(energy.item(), rel=1e-9)
 
 
 def test_finetuning_starts_from_the_trained_weights(tmp_path):

@@ -31,6 +31,7 @@ class Baseline(torch.nn.Module):
 
     :param dataset_info: atomic types and targets.
     :param zbl: whether to add the ZBL repulsion of nuclei to energies.
+    :raises ValueError: if there is no energy to which ZBL can be added.
     """
 
     atomic_targets: List[str]  # targets that are defined atom by atom
@@ -49,17 +50,20 @@ class Baseline(torch.nn.Module):
         )
         self.cutoff_radius = 0.0
         if zbl:
-            targets = densify_atomic_basis_dataset_info(dataset_info).targets
-            repulsion = ZBL(
-                {},
-                DatasetInfo(
-                    length_unit=dataset_info.length_unit,
-                    atomic_types=dataset_info.atomic_types,
-                    targets={
-                        n: t for n, t in targets.items() if ZBL.is_valid_target(n, t)
-                    },
-                ),
+            targets = {
+                name: info
+                for name, info in dataset_info.targets.items()
+                if ZBL.is_valid_target(name, info)
+            }
+            if len(targets) == 0:
+                raise ValueError(
+                    "'zbl: true' needs a target that is an energy in eV, and there is "
+                    "none: convert the energies, or set it to false"
+                )
+            zbl_info = DatasetInfo(
+                dataset_info.length_unit, dataset_info.atomic_types, targets
             )
+            repulsion = ZBL({}, zbl_info)
             self.additive_models.append(repulsion)
             self.cutoff_radius = float(repulsion.cutoff_radius)
 

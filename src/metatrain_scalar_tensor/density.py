@@ -5,7 +5,7 @@ from typing import List
 import torch
 from featomic.torch import SphericalExpansion
 from metatensor.torch import Labels
-from metatomic.torch import NeighborListOptions, System
+from metatomic.torch import System
 
 from .documentation import ExpansionHypers
 
@@ -42,6 +42,8 @@ class Density(torch.nn.Module):
             hypers["basis"]["radial"]["max_radial"] + 1
         )
         self.expansion = SphericalExpansion(**hypers)
+        # the neighbor list that it reads
+        self.neighbor_list = self.expansion.requested_neighbor_lists()[0]
         self.neighbor_types = Labels(
             "neighbor_type",
             torch.tensor(atomic_types, dtype=torch.int32).reshape(-1, 1),
@@ -50,10 +52,6 @@ class Density(torch.nn.Module):
             "scale", torch.ones(self.max_angular + 1, dtype=torch.float64)
         )
         self.register_buffer("is_calibrated", torch.tensor(False))
-
-    def neighbor_list(self) -> NeighborListOptions:
-        """The neighbor list that the expansion reads."""
-        return self.expansion.requested_neighbor_lists()[0]
 
     def forward(self, systems: List[System]) -> List[torch.Tensor]:
         """Expand the density around every atom.

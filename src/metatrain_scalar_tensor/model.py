@@ -94,7 +94,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         self.long_range: Optional[LongRangeFeaturizer] = None
         if hypers["long_range"]["enable"]:
             self.long_range = LongRangeFeaturizer(
-                hypers["long_range"], num_features, self.density.neighbor_list()
+                hypers["long_range"], num_features, self.density.neighbor_list
             )
         self.bases = torch.nn.ModuleDict()  # tensors of every symmetry in use
         self.heads = torch.nn.ModuleDict()  # one for every target
@@ -140,7 +140,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         invariants = self.invariants(density)  # (atoms, invariants)
         features = self.network(invariants, center_type)  # (atoms, features)
         if self.long_range is not None:
-            distances = neighbor_distances(systems, self.density.neighbor_list())
+            distances = neighbor_distances(systems, self.density.neighbor_list)
             features = features + self.long_range(systems, features, distances)
 
         if selected_atoms is not None:
@@ -248,7 +248,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The neighbor lists that ``forward`` reads."""
-        return [self.density.neighbor_list()]
+        return [self.density.neighbor_list]
 
     def restart(
         self, dataset_info: DatasetInfo, model_hypers: Optional[Dict[str, Any]] = None
