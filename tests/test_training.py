@@ -161,10 +161,13 @@ def test_validation_set_without_values_of_a_target(tmp_path):
     assert math.isfinite(checkpoint["best_metric"])
 
 
-def test_batches_by_number_of_atoms(tmp_path):
-    options = write_options(architecture__training={"max_atoms_per_batch": 60})
+def test_batches_by_number_of_atoms_loaded_by_other_processes(tmp_path):
+    options = write_options(
+        architecture__training={"max_atoms_per_batch": 60, "num_workers": 2}
+    )
     checkpoint = train(tmp_path / "run", options)
-    assert checkpoint["trainer_state"]["optimizer"]["state"][0]["step"] >= 2
+    steps = checkpoint["trainer_state"]["optimizer"]["state"][0]["step"]
+    assert steps >= 2 * 2  # epochs, batches
 
 
 def test_logs_mae_and_blocks(tmp_path, caplog):

@@ -56,12 +56,12 @@ def symmetric_per_volume(prediction: TensorMap, systems: List[System]) -> Tensor
     :return: the symmetric part of the tensors, divided by the volume of the cell.
     """
     volumes = torch.stack([torch.abs(torch.det(system.cell)) for system in systems])
-    densities = torch.where(volumes > 0, 1.0 / volumes, torch.zeros_like(volumes))
+    volumes = torch.where(volumes > 0, volumes, torch.full_like(volumes, torch.inf))
     blocks: List[TensorBlock] = []
     for block in prediction.blocks():
         values = 0.5 * (block.values + block.values.transpose(1, 2))
         system_index = block.samples.column("system")
-        values = values * densities[system_index].reshape(-1, 1, 1, 1)
+        values = values / volumes[system_index].reshape(-1, 1, 1, 1)
         blocks.append(
             TensorBlock(values, block.samples, block.components, block.properties)
         )
