@@ -6,9 +6,8 @@ cd "$(dirname "$0")/.."
 . scripts/environment.sh examples
 
 mtt train options/qm7x.yaml -o qm7x.pt
-mtt eval qm7x.pt options/qm7x-eval.yaml -e extensions/ -o qm7x-predictions.mts
-rm -rf qm7x-extensions
-mtt export qm7x.ckpt -o qm7x-exported.pt -e qm7x-extensions/
+mtt eval qm7x.pt options/qm7x-eval.yaml -o qm7x-predictions.mts
+mtt export qm7x.ckpt -o qm7x-exported.pt
 
 python scripts/parity.py data/qm7x_test.xyz qm7x-predictions \
     mtt::mu=mu mtt::alpha=alpha --units "e Å" "bohr³" --output qm7x-parity.png

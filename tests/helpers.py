@@ -74,7 +74,8 @@ def make_model(targets, atomic_types=TYPES, seed=0, dtype=torch.float64, **chang
     torch.manual_seed(seed)
     model = ScalarTensor(hypers(**changes), dataset_info(targets, atomic_types))
     model = model.to(dtype).eval()
-    model.density.calibrate(prepare(model, molecules(3), dtype))
+    systems = prepare(model, molecules(3), dtype)
+    model.density.calibrate(systems, model.type_index(systems))
     return model
 
 

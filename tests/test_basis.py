@@ -24,7 +24,8 @@ def tensors(irrep, kind, frames):
     basis = TensorBasis(
         irrep, kind, density.max_angular, len(TYPES), density.num_channels
     ).double()
-    return basis(density(systems), model.type_index(systems))
+    atom_type = model.type_index(systems)
+    return basis(density(systems, atom_type), atom_type)
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

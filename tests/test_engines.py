@@ -1,5 +1,8 @@
 """Exported models in a simulation engine."""
 
+import subprocess
+import sys
+
 import ase.io
 import ase.units
 import numpy as np
@@ -101,3 +104,32 @@ def test_custom_outputs_along_a_trajectory(trained):
         atol=1e-4,
         rtol=1e-4,
     )
+
+
+def test_exported_model_is_one_file_that_needs_no_other_package(trained, tmp_path):
+    """It has no compiled extensions, and runs where only metatomic is installed."""
+    subprocess.check_call(
+        [sys.executable, "-m", "metatrain", "export", trained / "model.ckpt"]
+        + ["-o", "alone.pt", "-e", "extensions"],
+        cwd=tmp_path,
+    )
+    assert not list(tmp_path.glob("extensions/**/*"))
+    ase.io.write(
+        tmp_path / "ethanol.xyz", ase.io.read(DATA / "ethanol_reduced_100.xyz", "0")
+    )
+    script = """
+import sys
+for name in ("featomic", "metatrain", "metatrain_scalar_tensor", "sphericart"):
+    sys.modules[name] = None  # importing it is an error
+import ase.io
+from metatomic_ase import MetatomicCalculator
+atoms = ase.io.read("ethanol.xyz")
+atoms.calc = MetatomicCalculator("alone.pt")
+print(atoms.get_potential_energy())
+"""
+    output = subprocess.check_output(
+        [sys.executable, "-c", script], cwd=tmp_path, text=True
+    )
+    atoms = ase.io.read(DATA / "ethanol_reduced_100.xyz", "0")
+    expected = calculator(trained).get_potential_energy(atoms)
+    assert float(output) == pytest.approx(expected, rel=1e-6)

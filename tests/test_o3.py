@@ -2,7 +2,9 @@
 
 import itertools
 
+import numpy as np
 import pytest
+import scipy.special
 import torch
 from metatomic.torch.o3 import random_transformations
 
@@ -12,6 +14,7 @@ from metatrain_scalar_tensor.o3 import (
     cartesian_irreps,
     clebsch_gordan,
 )
+from metatrain_scalar_tensor.o3.spherical_harmonics import SphericalHarmonics
 
 
 TRIPLES = [
@@ -98,3 +101,42 @@ def test_rank_2_is_trace_antisymmetric_and_traceless_symmetric():
     torch.testing.assert_close(antisymmetric, -antisymmetric.transpose(1, 2))
     torch.testing.assert_close(symmetric, symmetric.transpose(1, 2))
     assert symmetric.diagonal(dim1=1, dim2=2).sum(1).abs().max() < 1e-12
+
+
+def test_spherical_harmonics_are_the_usual_ones():
+    """Against scipy's complex harmonics, up to l = 12."""
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(50, 3))
+    vectors[0] = [0.0, 0.0, 3.0]
+    vectors[1] = [0.0, 0.0, -2.0]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    harmonics = SphericalHarmonics(12)(torch.tensor(vectors))
+    polar, azimuth = np.arccos(vectors[:, 2]), np.arctan2(vectors[:, 1], vectors[:, 0])
+    for l in range(13):
+        for m in range(-l, l + 1):
+            # without the Condon–Shortley phase (-1)^m, which scipy has
+            y = (-1) ** m * scipy.special.sph_harm_y(l, abs(m), polar, azimuth)
+            expected = y.real if m == 0 else 2**0.5 * (y.real if m > 0 else y.imag)
+            np.testing.assert_allclose(
+                harmonics[:, l * l + l + m], expected, atol=1e-12, rtol=0
+            )
+
+
+def test_spherical_harmonics_in_float32():
+    vectors = torch.nn.functional.normalize(torch.randn(50, 3, dtype=torch.float64))
+    module = SphericalHarmonics(10)
+    expected = module(vectors)
+    values = torch.jit.script(module.float())(vectors.float())
+    assert (values - expected).abs().max() < 1e-5
+
+
+def test_spherical_harmonics_have_two_derivatives():
+    torch.manual_seed(0)
+    module = SphericalHarmonics(4)
+    vectors = torch.randn(3, 3, dtype=torch.float64, requires_grad=True)
+
+    def harmonics(vectors):
+        return module(torch.nn.functional.normalize(vectors, dim=1))
+
+    assert torch.autograd.gradcheck(harmonics, vectors)
+    assert torch.autograd.gradgradcheck(harmonics, vectors)

@@ -47,7 +47,7 @@ def test_options_files_train(name, tmp_path, monkeypatch):
     train_model(
         options,
         output=tmp_path / f"{name}.pt",
-        extensions=tmp_path / f"{name}-extensions",
+        extensions=tmp_path / "extensions",
         checkpoint_dir=tmp_path,
     )
     assert (tmp_path / f"{name}.pt").exists()
@@ -58,10 +58,6 @@ def test_molecular_dynamics_in_ten_lines(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         test_options_files_train(name, tmp_path / name, monkeypatch)
         (tmp_path / name / f"{name}.pt").rename(tmp_path / f"{name}.pt")
-    (tmp_path / "qm7x" / "qm7x-extensions").rename(tmp_path / "extensions")
-    (tmp_path / "ethanol" / "ethanol-extensions").rename(
-        tmp_path / "ethanol-extensions"
-    )
     (tmp_path / "data").symlink_to(DATA)
     (example,) = blocks("python")
     output = subprocess.check_output(

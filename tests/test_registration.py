@@ -89,7 +89,7 @@ def test_train_export_eval_restart(mtt, tmp_path):
     assert "Training finished!" in mtt("train", "options.yaml")
     mtt("export", "model.ckpt", "-o", "exported.pt")
     OmegaConf.save(options.training_set, tmp_path / "eval.yaml")
-    output = mtt("eval", "exported.pt", "eval.yaml", "-e", "extensions", "-b", "10")
+    output = mtt("eval", "exported.pt", "eval.yaml", "-b", "10")
     assert "mtt::alpha RMSE" in output
 
     options.architecture.training.num_epochs = 4

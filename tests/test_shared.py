@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.testing import (
     ArchitectureTests,
@@ -79,10 +78,7 @@ class TestOutput(OutputTests, ScalarTensorTests):
 
 
 class TestAutograd(AutogradTests, ScalarTensorTests):
-    @pytest.fixture(autouse=True)
-    def first_derivatives_only(self, monkeypatch):
-        """featomic has no second derivatives with respect to positions and cells."""
-        monkeypatch.setattr(torch.autograd, "gradgradcheck", lambda *args, **kw: True)
+    pass
 
 
 class TestTorchscript(TorchscriptTests, ScalarTensorTests):

@@ -148,11 +148,18 @@ class TensorBasisHypers(TypedDict):
     """Number of learned contractions in ``density``."""
 
 
+DensityEngine = Literal["auto", "featomic", "torch"]
+
+
 class ModelHypers(TypedDict):
     """Hyperparameters of the model."""
 
     expansion: ExpansionHypers = init_with_defaults(ExpansionHypers)
     """The neighbor density, computed once for everything."""
+    engine: DensityEngine = "auto"
+    """What evaluates the density: ``torch``, in plain TorchScript, on CPU and GPU,
+    twice differentiable; or ``featomic``, the reference, on the CPU. ``auto`` is
+    ``torch``. The numbers are the same, and exported models always use ``torch``."""
     network: NetworkHypers = init_with_defaults(NetworkHypers)
     """The network that turns invariants into coefficients."""
     tensor_basis: TensorBasisHypers = init_with_defaults(TensorBasisHypers)

@@ -75,7 +75,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         num_types = len(self.atomic_types)
 
         self.type_index = TypeIndex(self.atomic_types)
-        self.density = Density(hypers["expansion"], self.atomic_types)
+        self.density = Density(hypers["expansion"], self.atomic_types, hypers["engine"])
         self.invariants = PowerSpectrum(
             self.density.max_angular,
             num_types,
@@ -94,7 +94,9 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         self.long_range: Optional[LongRangeFeaturizer] = None
         if hypers["long_range"]["enable"]:
             self.long_range = LongRangeFeaturizer(
-                hypers["long_range"], num_features, self.density.neighbor_list
+                hypers["long_range"],
+                num_features,
+                self.density.requested_neighbor_lists()[0],
             )
         self.bases = torch.nn.ModuleDict()  # tensors of every symmetry in use
         self.heads = torch.nn.ModuleDict()  # one for every target
@@ -136,11 +138,13 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         center_type = self.type_index(systems)  # (atoms,)
         centers = atom_labels(systems)
 
-        density = self.density(systems)  # l -> (atoms, 2l + 1, channels)
+        density = self.density(systems, center_type)  # l -> (atoms, 2l + 1, channels)
         invariants = self.invariants(density)  # (atoms, invariants)
         features = self.network(invariants, center_type)  # (atoms, features)
         if self.long_range is not None:
-            distances = neighbor_distances(systems, self.density.neighbor_list)
+            distances = neighbor_distances(
+                systems, self.long_range.neighbor_list_options
+            )
             features = features + self.long_range(systems, features, distances)
 
         if selected_atoms is not None:
@@ -248,7 +252,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The neighbor lists that ``forward`` reads."""
-        return [self.density.neighbor_list]
+        return self.density.requested_neighbor_lists()
 
     def restart(
         self, dataset_info: DatasetInfo, model_hypers: Optional[Dict[str, Any]] = None
@@ -294,6 +298,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         :return: the model with its capabilities.
         """
         dtype = next(self.parameters()).dtype
+        self.density.without_extensions()
         self.to(dtype)  # the baseline is in float64 during training
         self.baseline.move_tensor_maps(torch.device("cpu"))
         interaction_range = float("inf")

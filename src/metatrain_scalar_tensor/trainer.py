@@ -106,9 +106,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
         self._seed_epoch(0)
         if not model.density.is_calibrated:
             systems, _, _ = unpack_batch(next(loaders.train(0)))
-            model.density.calibrate(
-                [system.to(dtype, processes.device) for system in systems]
-            )
+            systems = [system.to(dtype, processes.device) for system in systems]
+            model.density.calibrate(systems, model.type_index(systems))
 
         optimizer = torch.optim.Adam(
             model.parameters(), lr=self.hypers["learning_rate"]

@@ -3,11 +3,10 @@
 from typing import List
 
 import torch
-from featomic.torch import SphericalExpansion
-from metatensor.torch import Labels
-from metatomic.torch import System
+from metatomic.torch import NeighborListOptions, System
 
-from .documentation import ExpansionHypers
+from ..documentation import DensityEngine, ExpansionHypers
+from .fused import FusedExpansion
 
 
 class Density(torch.nn.Module):
@@ -22,13 +21,16 @@ class Density(torch.nn.Module):
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     :param atomic_types: types that neighbors can have.
+    :param engine: what evaluates it.
     :raises ValueError: if the switch at the cutoff is wider than the cutoff.
     """
 
     scale: torch.Tensor  # (max_angular + 1,)
     is_calibrated: torch.Tensor
 
-    def __init__(self, hypers: ExpansionHypers, atomic_types: List[int]) -> None:
+    def __init__(
+        self, hypers: ExpansionHypers, atomic_types: List[int], engine: DensityEngine
+    ) -> None:
         super().__init__()
         cutoff = hypers["cutoff"]
         if cutoff["smoothing"]["width"] > cutoff["radius"]:
@@ -37,42 +39,43 @@ class Density(torch.nn.Module):
                 f"within a cutoff of {cutoff['radius']}: set 'width' of "
                 "'model.expansion.cutoff.smoothing' to the radius or less"
             )
+        self.hypers = hypers
         self.max_angular = hypers["basis"]["max_angular"]
-        self.num_channels = len(atomic_types) * (
+        self.num_types = len(atomic_types)
+        self.num_channels = self.num_types * (
             hypers["basis"]["radial"]["max_radial"] + 1
         )
-        self.expansion = SphericalExpansion(**hypers)
-        # the neighbor list that it reads
-        self.neighbor_list = self.expansion.requested_neighbor_lists()[0]
-        self.neighbor_types = Labels(
-            "neighbor_type",
-            torch.tensor(atomic_types, dtype=torch.int32).reshape(-1, 1),
-        )
-        self.register_buffer(
-            "scale", torch.ones(self.max_angular + 1, dtype=torch.float64)
-        )
+        self.expansion: torch.nn.Module
+        if engine == "featomic":
+            # only here: models are to be exported without featomic's compiled library
+            from .featomic import FeatomicExpansion
+
+            self.expansion = FeatomicExpansion(hypers, atomic_types)
+        else:
+            self.expansion = FusedExpansion(hypers, self.num_types)
+        self.register_buffer("scale", torch.ones(self.max_angular + 1).double())
         self.register_buffer("is_calibrated", torch.tensor(False))
 
-    def forward(self, systems: List[System]) -> List[torch.Tensor]:
+    @torch.jit.export
+    def requested_neighbor_lists(self) -> List[NeighborListOptions]:
+        """The neighbor list that the engine reads."""
+        return [self.expansion.neighbor_list]
+
+    def forward(
+        self, systems: List[System], atom_type: torch.Tensor
+    ) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
         :param systems: structures, whose atoms are stacked in order.
+        :param atom_type: index of the type of every atom, ``(atoms,)``
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, channels)``; the channels
             are the pairs (neighbor type, radial function).
         """
-        neighbor_types = self.neighbor_types.to(systems[0].device)
-        expansion = self.expansion(systems)
-        # (λ, σ, center_type, neighbor_type) -> (λ, σ), atoms in the order of `systems`
-        expansion = expansion.keys_to_properties(neighbor_types)
-        expansion = expansion.keys_to_samples("center_type")
-        density: List[torch.Tensor] = []
-        for l in range(self.max_angular + 1):
-            block = expansion.block({"o3_lambda": l})
-            density.append(block.values * self.scale[l])
-        return density
+        density = self.expansion(systems, atom_type)
+        return [x * self.scale[l] for l, x in enumerate(density)]
 
     @torch.no_grad()
-    def calibrate(self, systems: List[System]) -> None:
+    def calibrate(self, systems: List[System], atom_type: torch.Tensor) -> None:
         """Choose the constants so that every channel ``l`` has unit mean square.
 
         Radial integrals and the l = 0 self-term make the channels differ by an order of
@@ -80,10 +83,18 @@ class Density(torch.nn.Module):
         nothing but the structures and do not change afterwards.
 
         :param systems: typical structures, such as the first batch of a training set.
+        :param atom_type: index of the type of every atom, ``(atoms,)``
         """
         self.scale.fill_(1.0)
-        for l, values in enumerate(self(systems)):
+        for l, values in enumerate(self(systems, atom_type)):
             mean_square = values.pow(2).mean()
             if mean_square > 0:  # lone atoms have no density but their own
                 self.scale[l] = mean_square.rsqrt()
         self.is_calibrated.fill_(True)
+
+    def without_extensions(self) -> None:
+        """Change to the engine that needs no compiled library."""
+        if not isinstance(self.expansion, FusedExpansion):
+            device, dtype = self.scale.device, self.scale.dtype
+            self.expansion = FusedExpansion(self.hypers, self.num_types)
+            self.expansion.to(device, dtype)

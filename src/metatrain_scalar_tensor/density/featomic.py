@@ -1,0 +1,54 @@
+"""The density by featomic itself: the reference."""
+
+from typing import List
+
+import torch
+from featomic.torch import SphericalExpansion
+from metatensor.torch import Labels
+from metatomic.torch import System
+
+from ..documentation import ExpansionHypers
+
+
+class FeatomicExpansion(torch.nn.Module):
+    """featomic's ``SphericalExpansion`` as dense tensors.
+
+    On the CPU, in float64 inside, and differentiable once with respect to positions and
+    cell. A model that uses it runs only where featomic's compiled library is.
+
+    :param hypers: arguments of featomic's ``SphericalExpansion``.
+    :param atomic_types: types that neighbors can have.
+    """
+
+    def __init__(self, hypers: ExpansionHypers, atomic_types: List[int]) -> None:
+        super().__init__()
+        self.max_angular = hypers["basis"]["max_angular"]
+        self.expansion = SphericalExpansion(
+            cutoff=hypers["cutoff"],
+            density=hypers["density"],
+            basis={**hypers["basis"], "spline_accuracy": None},  # exact
+        )
+        self.neighbor_list = self.expansion.requested_neighbor_lists()[0]
+        self.neighbor_types = Labels(
+            "neighbor_type",
+            torch.tensor(atomic_types, dtype=torch.int32).reshape(-1, 1),
+        )
+
+    def forward(
+        self, systems: List[System], atom_type: torch.Tensor
+    ) -> List[torch.Tensor]:
+        """Expand the density around every atom.
+
+        :param systems: structures, whose atoms are stacked in order.
+        :param atom_type: not needed, featomic reads the types of the structures.
+        :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``.
+        """
+        neighbor_types = self.neighbor_types.to(systems[0].device)
+        expansion = self.expansion(systems)
+        # (λ, σ, center_type, neighbor_type) -> (λ, σ), atoms in the order of `systems`
+        expansion = expansion.keys_to_properties(neighbor_types)
+        expansion = expansion.keys_to_samples("center_type")
+        density: List[torch.Tensor] = []
+        for l in range(self.max_angular + 1):
+            density.append(expansion.block({"o3_lambda": l}).values)
+        return density

@@ -1,0 +1,114 @@
+"""The density in plain TorchScript: CPU and GPU, and differentiable twice."""
+
+from typing import List, Tuple
+
+import torch
+from metatomic.torch import NeighborListOptions, System
+
+from ..documentation import ExpansionHypers
+from ..o3.spherical_harmonics import SphericalHarmonics
+from .radial import RadialFunctions
+
+
+def edges(
+    systems: List[System], options: NeighborListOptions
+) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The edges of a neighbor list.
+
+    :param systems: structures, with the neighbor list; their atoms are stacked.
+    :param options: which neighbor list.
+    :return: vectors from center to neighbor, ``(edges, 3)``, and the indices of centers
+        and of neighbors, ``(edges,)``.
+    """
+    vectors: List[torch.Tensor] = []
+    centers: List[torch.Tensor] = []
+    neighbors: List[torch.Tensor] = []
+    first_atom = 0
+    for system in systems:
+        samples = system.get_neighbor_list(options).samples.values.to(torch.int64)
+        i, j, shifts = samples[:, 0], samples[:, 1], samples[:, 2:]
+        # from the positions, since the list's own vectors have first derivatives only
+        vectors.append(
+            system.positions[j]
+            - system.positions[i]
+            + shifts.to(system.cell) @ system.cell
+        )
+        centers.append(i + first_atom)
+        neighbors.append(j + first_atom)
+        first_atom += len(system)
+    return torch.cat(vectors), torch.cat(centers), torch.cat(neighbors)
+
+
+class FusedExpansion(torch.nn.Module):
+    """featomic's ``SphericalExpansion``, with the same numbers.
+
+    Edges are sorted by center and neighbor type into rows of equal length, and radial
+    functions times harmonics are summed over a row by one batched matrix product for
+    each ``l``: nothing of the size edges × radial functions × harmonics is ever made.
+
+    :param hypers: arguments of featomic's ``SphericalExpansion``.
+    :param num_types: number of types that neighbors can have.
+    """
+
+    def __init__(self, hypers: ExpansionHypers, num_types: int) -> None:
+        super().__init__()
+        self.num_types = num_types
+        self.max_angular = hypers["basis"]["max_angular"]
+        self.num_radial = hypers["basis"]["radial"]["max_radial"] + 1
+        self.radial = RadialFunctions(hypers)
+        self.harmonics = SphericalHarmonics(self.max_angular)
+        self.neighbor_list = NeighborListOptions(
+            cutoff=self.radial.radius, full_list=True, strict=True
+        )
+
+    def forward(
+        self, systems: List[System], atom_type: torch.Tensor
+    ) -> List[torch.Tensor]:
+        """Expand the density around every atom.
+
+        :param systems: structures, whose atoms are stacked in order.
+        :param atom_type: index of the type of every atom, ``(atoms,)``
+        :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``.
+        """
+        vectors, centers, neighbors = edges(systems, self.neighbor_list)
+        distances = torch.sqrt(vectors.pow(2).sum(1))
+        radial = self.radial(distances)  # (edges, l · n)
+        harmonics = self.harmonics(vectors / distances.unsqueeze(1))  # (edges, l · m)
+
+        # rows: the neighbors of one type of one center
+        num_rows = len(atom_type) * self.num_types
+        row = centers * self.num_types + atom_type[neighbors]  # (edges,)
+        order = torch.argsort(row, stable=True)
+        row_lengths = torch.bincount(row, minlength=num_rows)
+        row_starts = row_lengths.cumsum(0) - row_lengths
+        length = max(1, int(row_lengths.max()))
+        place = torch.empty_like(row)  # of an edge within its row
+        place[order] = torch.arange(len(row), device=row.device)
+        place = place - row_starts[row]
+        slot = row * length + place
+
+        radial = _spread(radial, slot, num_rows, length)
+        harmonics = _spread(harmonics, slot, num_rows, length)
+        density: List[torch.Tensor] = []
+        for l in range(self.max_angular + 1):
+            y = harmonics[:, :, l * l : (l + 1) * (l + 1)]
+            r = radial[:, :, l * self.num_radial : (l + 1) * self.num_radial]
+            x = y.transpose(1, 2) @ r  # (atoms · types, 2l + 1, n)
+            x = x.reshape(len(atom_type), self.num_types, 2 * l + 1, self.num_radial)
+            density.append(x.transpose(1, 2).flatten(2))  # (atoms, 2l + 1, types · n)
+
+        own_type = torch.nn.functional.one_hot(atom_type, self.num_types)
+        self_term = own_type.unsqueeze(2) * self.radial.self_term  # (atoms, types, n)
+        density[0] = density[0] + self_term.flatten(1).unsqueeze(1)
+        return density
+
+
+def _spread(
+    values: torch.Tensor, slot: torch.Tensor, num_rows: int, length: int
+) -> torch.Tensor:
+    """Put the values of every edge into its slot of a row; other slots are zero."""
+    width = values.shape[1]
+    rows = torch.zeros(
+        [num_rows * length, width], dtype=values.dtype, device=values.device
+    )
+    return rows.index_copy(0, slot, values).reshape(num_rows, length, width)

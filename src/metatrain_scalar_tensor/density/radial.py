@@ -1,0 +1,107 @@
+"""The radial functions of featomic, as Chebyshev series."""
+
+import json
+import logging
+from functools import lru_cache
+from typing import Tuple
+
+import ase
+import featomic
+import numpy as np
+import torch
+from numpy.polynomial import chebyshev
+
+from ..documentation import ExpansionHypers
+
+
+_TOLERANCE = 1e-12  # of the series, relative to the largest value
+_POINTS_PER_WIDTH = 16  # where featomic is evaluated, on the scale of its Gaussians
+
+
+def _exact_expansion(hypers: ExpansionHypers) -> featomic.SphericalExpansion:
+    """The expansion by featomic, without splines and without the switch."""
+    return featomic.SphericalExpansion(
+        cutoff={
+            "radius": hypers["cutoff"]["radius"],
+            "smoothing": {"type": "Step"},
+        },
+        density=hypers["density"],
+        basis={**hypers["basis"], "spline_accuracy": None},
+    )
+
+
+def _sample(hypers: ExpansionHypers, distances: np.ndarray) -> np.ndarray:
+    """``R_nl(r)``, from the density of one neighbor on the z axis: ``(r, l · n)``."""
+    frames = [ase.Atoms("HHe", [[0, 0, 0], [0, 0, r]]) for r in distances]
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # "atoms are very close to one another"
+    try:
+        expansion = _exact_expansion(hypers).compute(frames)
+    finally:
+        logging.disable(level)
+    radial = []
+    for l in range(hypers["basis"]["max_angular"] + 1):
+        block = expansion.block(o3_lambda=l, center_type=1, neighbor_type=2)
+        assert len(block.samples) == len(distances)
+        radial.append(block.values[:, l] / np.sqrt((2 * l + 1) / (4 * np.pi)))
+    return np.concatenate(radial, axis=1)
+
+
+@lru_cache(maxsize=16)
+def _chebyshev_series(hypers_json: str) -> Tuple[np.ndarray, np.ndarray]:
+    """Coefficients ``(degree + 1, l · n)``, and the self-term of l = 0, ``(n,)``."""
+    hypers = json.loads(hypers_json)
+    radius = hypers["cutoff"]["radius"]
+    num_points = 64 + int(_POINTS_PER_WIDTH * radius / hypers["density"]["width"])
+    points = np.cos(np.pi * (np.arange(num_points) + 0.5) / num_points)
+    values = _sample(hypers, radius * 0.5 * (1 + points))
+    # discrete orthogonality at the Chebyshev points
+    series = 2 / num_points * chebyshev.chebvander(points, num_points - 1).T @ values
+    series[0] /= 2
+    tail = np.abs(series)[::-1].cumsum(0)[::-1].max(1)  # of all further coefficients
+    is_needed = tail > _TOLERANCE * np.abs(values).max()
+    lone = _exact_expansion(hypers).compute(ase.Atoms("H", [[0, 0, 0]]))
+    self_term = lone.block(o3_lambda=0, center_type=1, neighbor_type=1).values[0, 0]
+    return series[is_needed], self_term
+
+
+class RadialFunctions(torch.nn.Module):
+    r"""The radial functions :math:`R_{nl}(r) f_c(r)` of featomic's expansion.
+
+    .. math::
+        R_{nl}(r) = \sum_k a_{k,nl} \cos(k \theta), \qquad
+            \cos \theta = 2 r / r_\mathrm{cut} - 1
+
+    a Chebyshev series that agrees with featomic's exact evaluation, Gaussians and
+    radial scaling included, to 1e-12, times the switch at the cutoff.
+
+    :param hypers: arguments of featomic's ``SphericalExpansion``.
+    """
+
+    series: torch.Tensor  # (degree + 1, l · n)
+    orders: torch.Tensor  # 0 ... degree
+    self_term: torch.Tensor  # (n,), density of the center atom itself, for l = 0
+
+    def __init__(self, hypers: ExpansionHypers) -> None:
+        super().__init__()
+        self.radius = float(hypers["cutoff"]["radius"])
+        self.width = float(hypers["cutoff"]["smoothing"]["width"])
+        series, self_term = _chebyshev_series(json.dumps(hypers, sort_keys=True))
+        orders = torch.arange(len(series), dtype=torch.float64)
+        self.register_buffer("series", torch.tensor(series), persistent=False)
+        self.register_buffer("orders", orders, persistent=False)
+        self.register_buffer("self_term", torch.tensor(self_term), persistent=False)
+
+    def forward(self, distances: torch.Tensor) -> torch.Tensor:
+        """Evaluate the functions.
+
+        :param distances: at most the cutoff, ``(edges,)``
+        :return: ``(edges, l · n)``
+        """
+        # θ has no derivative at the very cutoff, where the switch is zero anyway
+        theta = torch.acos((2.0 / self.radius * distances - 1.0).clamp(max=1 - 1e-6))
+        radial = torch.cos(theta.unsqueeze(1) * self.orders) @ self.series
+        # ShiftedCosine: 1 up to radius - width, 0 from the radius on
+        phase = ((distances - self.radius) / self.width + 1.0).clamp(0.0, 1.0)
+        switch = 0.5 * (1.0 + torch.cos(torch.pi * phase))
+        return radial * switch.unsqueeze(1)

@@ -1,0 +1,71 @@
+"""Real spherical harmonics."""
+
+import math
+from typing import List
+
+import numpy as np
+import torch
+from numpy.polynomial import Chebyshev, Legendre
+
+
+class SphericalHarmonics(torch.nn.Module):
+    r"""Real spherical harmonics of unit vectors.
+
+    .. math::
+        Y_{lm} = Q_{l|m|}(z) \cdot \begin{cases}
+            \mathrm{Re}\,(x + iy)^m & m \ge 0 \\
+            \mathrm{Im}\,(x + iy)^{|m|} & m < 0 \end{cases}
+        \qquad
+        Q_{lm} = \sqrt{(2 - \delta_{m0}) \frac{2l + 1}{4\pi} \frac{(l-m)!}{(l+m)!}}
+            \; \frac{\mathrm{d}^m P_l}{\mathrm{d} z^m}
+
+    with the Legendre polynomials :math:`P_l`, normalised to
+    :math:`\int |Y_{lm}|^2 \mathrm{d}\hat r = 1`, without the Condon–Shortley phase: the
+    same as sphericart's (Bigi et al., `JCP 159, 064802 (2023)
+    <https://doi.org/10.1063/5.0156307>`_). The polynomials are sums of Chebyshev
+    polynomials, which is stable for any ``l``. In plain TorchScript, with derivatives
+    of any order.
+
+    :param max_angular: largest ``l``.
+    """
+
+    polynomials: torch.Tensor  # (l + 1, l · m), Chebyshev coefficients of Q
+    azimuthal: torch.Tensor  # (2 l + 1, l · m), which power of x + iy goes with it
+
+    def __init__(self, max_angular: int) -> None:
+        super().__init__()
+        self.max_angular = max_angular
+        polynomials = np.zeros((max_angular + 1, (max_angular + 1) ** 2))
+        azimuthal = np.zeros((2 * max_angular + 1, (max_angular + 1) ** 2))
+        for l in range(max_angular + 1):
+            for m in range(-l, l + 1):
+                norm = (2 if m != 0 else 1) * (2 * l + 1) / (4 * math.pi)
+                norm *= math.factorial(l - abs(m)) / math.factorial(l + abs(m))
+                derivative = Legendre.basis(l).deriv(abs(m))
+                q = np.real(derivative.convert(kind=Chebyshev).coef)
+                column = l * l + l + m
+                polynomials[: len(q), column] = math.sqrt(norm) * q
+                azimuthal[max_angular + m, column] = 1.0
+        self.register_buffer("polynomials", torch.tensor(polynomials), persistent=False)
+        self.register_buffer("azimuthal", torch.tensor(azimuthal), persistent=False)
+
+    def forward(self, directions: torch.Tensor) -> torch.Tensor:
+        """Evaluate the harmonics.
+
+        :param directions: unit vectors (x, y, z), ``(samples, 3)``
+        :return: all harmonics up to ``max_angular``, one ``l`` after the other, each
+            with ``m = -l, ..., l``: ``(samples, (max_angular + 1)²)``
+        """
+        x, y, z = directions.unbind(1)
+        chebyshev = [torch.ones_like(z), z]
+        real, imaginary = [torch.ones_like(x)], [torch.zeros_like(x)]  # (x + iy)^m
+        for m in range(self.max_angular):
+            chebyshev.append(2.0 * z * chebyshev[-1] - chebyshev[-2])
+            real.append(x * real[m] - y * imaginary[m])
+            imaginary.append(x * imaginary[m] + y * real[m])
+        powers: List[torch.Tensor] = []
+        for m in range(self.max_angular, 0, -1):
+            powers.append(imaginary[m])
+        powers.extend(real)
+        q = torch.stack(chebyshev[: self.max_angular + 1], dim=1) @ self.polynomials
+        return q * (torch.stack(powers, dim=1) @ self.azimuthal)
