@@ -74,7 +74,7 @@ def make_model(targets, atomic_types=TYPES, seed=0, dtype=torch.float64, **chang
     torch.manual_seed(seed)
     model = ScalarTensor(hypers(**changes), dataset_info(targets, atomic_types))
     model = model.to(dtype).eval()
-    systems = prepare(model, molecules(3), dtype)
+    systems = prepare(model, [cluster(20, atomic_types=atomic_types)], dtype)
     model.density.calibrate(systems, model.type_index(systems))
     return model
 
@@ -84,14 +84,14 @@ def molecules(number=2):
     return ase.io.read(DATA / "qm7x_train.xyz", f":{number}")
 
 
-def cluster(number, seed=0):
+def cluster(number, seed=0, atomic_types=TYPES):
     """Atoms at random places in a sphere, the first at its center."""
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(number, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     positions = directions * rng.uniform(1.0, 3.0, (number, 1))
     positions[0] = 0.0
-    return ase.Atoms(rng.choice(TYPES, number), positions)
+    return ase.Atoms(rng.choice(atomic_types, number), positions)
 
 
 def crystal(seed=0):
