@@ -11,10 +11,10 @@ from metatomic.torch.o3 import random_transformations
 from metatrain_scalar_tensor.o3 import (
     CoupledProduct,
     Irrep,
+    SphericalHarmonics,
     cartesian_irreps,
     clebsch_gordan,
 )
-from metatrain_scalar_tensor.o3.spherical_harmonics import SphericalHarmonics
 
 
 TRIPLES = [

@@ -29,7 +29,7 @@ from .coefficients import EmbeddedNetwork, SeparateNetworks
 from .density import Density
 from .documentation import ModelHypers
 from .invariants import PowerSpectrum
-from .systems import TypeIndex, atom_labels, neighbor_distances
+from .systems import TypeIndex, atom_labels, edges
 from .targets import TargetHead, basis_name, target_irreps
 
 
@@ -142,9 +142,8 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         invariants = self.invariants(density)  # (atoms, invariants)
         features = self.network(invariants, center_type)  # (atoms, features)
         if self.long_range is not None:
-            distances = neighbor_distances(
-                systems, self.long_range.neighbor_list_options
-            )
+            vectors, _, _ = edges(systems, self.long_range.neighbor_list_options)
+            distances = torch.sqrt(vectors.pow(2).sum(1))
             features = features + self.long_range(systems, features, distances)
 
         if selected_atoms is not None:

@@ -1,6 +1,6 @@
 """What the model reads from the structures besides their density."""
 
-from typing import List
+from typing import List, Tuple
 
 import torch
 from metatensor.torch import Labels
@@ -58,17 +58,30 @@ def atom_labels(systems: List[System]) -> Labels:
     return Labels(["system", "atom"], torch.cat(values))
 
 
-def neighbor_distances(
+def edges(
     systems: List[System], options: NeighborListOptions
-) -> torch.Tensor:
-    """Lengths of all edges of a neighbor list, one structure after the other.
+) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The edges of a neighbor list.
 
-    :param systems: structures, with the neighbor list.
+    :param systems: structures, with the neighbor list; their atoms are stacked.
     :param options: which neighbor list.
-    :return: ``(edges,)``
+    :return: vectors from center to neighbor, ``(edges, 3)``, and the indices of centers
+        and of neighbors, ``(edges,)``.
     """
-    distances: List[torch.Tensor] = []
+    vectors: List[torch.Tensor] = []
+    centers: List[torch.Tensor] = []
+    neighbors: List[torch.Tensor] = []
+    first_atom = 0
     for system in systems:
-        vectors = system.get_neighbor_list(options).values  # (edges, 3, 1)
-        distances.append(torch.sqrt(vectors.pow(2).sum(dim=1)).squeeze(1))
-    return torch.cat(distances)
+        samples = system.get_neighbor_list(options).samples.values.to(torch.int64)
+        i, j, shifts = samples[:, 0], samples[:, 1], samples[:, 2:]
+        # from the positions, since the list's own vectors have first derivatives only
+        vectors.append(
+            system.positions[j]
+            - system.positions[i]
+            + shifts.to(system.cell) @ system.cell
+        )
+        centers.append(i + first_atom)
+        neighbors.append(j + first_atom)
+        first_atom += len(system)
+    return torch.cat(vectors), torch.cat(centers), torch.cat(neighbors)

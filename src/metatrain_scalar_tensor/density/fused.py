@@ -1,42 +1,14 @@
 """The density in plain TorchScript: CPU and GPU, and differentiable twice."""
 
-from typing import List, Tuple
+from typing import List
 
 import torch
 from metatomic.torch import NeighborListOptions, System
 
 from ..documentation import ExpansionHypers
-from ..o3.spherical_harmonics import SphericalHarmonics
+from ..o3 import SphericalHarmonics
+from ..systems import edges
 from .radial import RadialFunctions
-
-
-def edges(
-    systems: List[System], options: NeighborListOptions
-) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The edges of a neighbor list.
-
-    :param systems: structures, with the neighbor list; their atoms are stacked.
-    :param options: which neighbor list.
-    :return: vectors from center to neighbor, ``(edges, 3)``, and the indices of centers
-        and of neighbors, ``(edges,)``.
-    """
-    vectors: List[torch.Tensor] = []
-    centers: List[torch.Tensor] = []
-    neighbors: List[torch.Tensor] = []
-    first_atom = 0
-    for system in systems:
-        samples = system.get_neighbor_list(options).samples.values.to(torch.int64)
-        i, j, shifts = samples[:, 0], samples[:, 1], samples[:, 2:]
-        # from the positions, since the list's own vectors have first derivatives only
-        vectors.append(
-            system.positions[j]
-            - system.positions[i]
-            + shifts.to(system.cell) @ system.cell
-        )
-        centers.append(i + first_atom)
-        neighbors.append(j + first_atom)
-        first_atom += len(system)
-    return torch.cat(vectors), torch.cat(centers), torch.cat(neighbors)
 
 
 class FusedExpansion(torch.nn.Module):

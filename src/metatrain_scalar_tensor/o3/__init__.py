@@ -12,6 +12,13 @@ Conventions, the same everywhere in the package:
 
 from .cartesian import Irrep, cartesian_irreps
 from .clebsch_gordan import CoupledProduct, clebsch_gordan
+from .spherical_harmonics import SphericalHarmonics
 
 
-__all__ = ["CoupledProduct", "Irrep", "cartesian_irreps", "clebsch_gordan"]
+__all__ = [
+    "CoupledProduct",
+    "Irrep",
+    "SphericalHarmonics",
+    "cartesian_irreps",
+    "clebsch_gordan",
+]
