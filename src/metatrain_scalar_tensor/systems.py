@@ -65,8 +65,8 @@ def edges(
 
     :param systems: structures, with the neighbor list; their atoms are stacked.
     :param options: which neighbor list.
-    :return: vectors from center to neighbor, ``(edges, 3)``, and the indices of centers
-        and of neighbors, ``(edges,)``.
+    :return: vectors from the first to the second atom, ``(edges, 3)``, and the indices
+        of the first and of the second atoms, ``(edges,)``.
     """
     vectors: List[torch.Tensor] = []
     centers: List[torch.Tensor] = []

@@ -22,15 +22,26 @@ class FusedExpansion(torch.nn.Module):
     :param num_types: number of types that neighbors can have.
     """
 
+    parity: torch.Tensor  # (l · m,), of the harmonics under inversion
+
     def __init__(self, hypers: ExpansionHypers, num_types: int) -> None:
         super().__init__()
         self.num_types = num_types
         self.max_angular = hypers["basis"]["max_angular"]
+        self.num_components = [2 * l + 1 for l in range(self.max_angular + 1)]
         self.num_radial = hypers["basis"]["radial"]["max_radial"] + 1
         self.radial = RadialFunctions(hypers)
         self.harmonics = SphericalHarmonics(self.max_angular)
         self.neighbor_list = NeighborListOptions(
-            cutoff=self.radial.radius, full_list=True, strict=True
+            cutoff=self.radial.radius, full_list=False, strict=True
+        )
+        parity = [(-1.0) ** l for l in range(self.max_angular + 1)]
+        self.register_buffer(
+            "parity",
+            torch.tensor(parity, dtype=torch.float64).repeat_interleave(
+                torch.tensor(self.num_components)
+            ),
+            persistent=False,
         )
 
     def forward(
@@ -42,10 +53,14 @@ class FusedExpansion(torch.nn.Module):
         :param atom_type: index of the type of every atom, ``(atoms,)``
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``.
         """
-        vectors, centers, neighbors = edges(systems, self.neighbor_list)
+        vectors, i, j = edges(systems, self.neighbor_list)
         distances = torch.sqrt(vectors.pow(2).sum(1))
-        radial = self.radial(distances)  # (edges, l · n)
-        harmonics = self.harmonics(vectors / distances.unsqueeze(1))  # (edges, l · m)
+        radial = self.radial(distances)  # (pairs, l · n)
+        harmonics = self.harmonics(vectors / distances.unsqueeze(1))  # (pairs, l · m)
+        # every pair is seen from both sides
+        centers, neighbors = torch.cat([i, j]), torch.cat([j, i])  # (edges,)
+        radial = torch.cat([radial, radial])
+        harmonics = torch.cat([harmonics, harmonics * self.parity])
 
         # rows: the neighbors of one type of one center
         num_rows = len(atom_type) * self.num_types
@@ -59,14 +74,12 @@ class FusedExpansion(torch.nn.Module):
         place = place - row_starts[row]
         slot = row * length + place
 
-        radial = _spread(radial, slot, num_rows, length)
-        harmonics = _spread(harmonics, slot, num_rows, length)
+        rs = _spread(radial, slot, num_rows, length).split(self.num_radial, 2)
+        ys = _spread(harmonics, slot, num_rows, length).split(self.num_components, 2)
         density: List[torch.Tensor] = []
-        for l in range(self.max_angular + 1):
-            y = harmonics[:, :, l * l : (l + 1) * (l + 1)]
-            r = radial[:, :, l * self.num_radial : (l + 1) * self.num_radial]
+        for r, y in zip(rs, ys):  # for every l
             x = y.transpose(1, 2) @ r  # (atoms · types, 2l + 1, n)
-            x = x.reshape(len(atom_type), self.num_types, 2 * l + 1, self.num_radial)
+            x = x.unflatten(0, (len(atom_type), self.num_types))
             density.append(x.transpose(1, 2).flatten(2))  # (atoms, 2l + 1, types · n)
 
         own_type = torch.nn.functional.one_hot(atom_type, self.num_types)

@@ -15,6 +15,7 @@ from ..documentation import ExpansionHypers
 
 
 _TOLERANCE = 1e-12  # of the series, relative to the largest value
+_FLOAT32_TOLERANCE = 1e-8
 _POINTS_PER_WIDTH = 16  # where featomic is evaluated, on the scale of its Gaussians
 
 
@@ -88,6 +89,9 @@ class RadialFunctions(torch.nn.Module):
         self.width = float(hypers["cutoff"]["smoothing"]["width"])
         series, self_term = _chebyshev_series(json.dumps(hypers, sort_keys=True))
         orders = torch.arange(len(series), dtype=torch.float64)
+        # float32 does not see the last terms
+        is_seen = np.abs(series).max(1) > _FLOAT32_TOLERANCE * np.abs(series).max()
+        self.num_float32_terms = int(np.flatnonzero(is_seen)[-1]) + 1
         self.register_buffer("series", torch.tensor(series), persistent=False)
         self.register_buffer("orders", orders, persistent=False)
         self.register_buffer("self_term", torch.tensor(self_term), persistent=False)
@@ -100,7 +104,11 @@ class RadialFunctions(torch.nn.Module):
         """
         # θ has no derivative at the very cutoff, where the switch is zero anyway
         theta = torch.acos((2.0 / self.radius * distances - 1.0).clamp(max=1 - 1e-6))
-        radial = torch.cos(theta.unsqueeze(1) * self.orders) @ self.series
+        num_terms = len(self.series)
+        if distances.dtype == torch.float32:
+            num_terms = self.num_float32_terms
+        waves = torch.cos(theta.unsqueeze(1) * self.orders[:num_terms])
+        radial = waves @ self.series[:num_terms]
         # ShiftedCosine: 1 up to radius - width, 0 from the radius on
         phase = ((distances - self.radius) / self.width + 1.0).clamp(0.0, 1.0)
         switch = 0.5 * (1.0 + torch.cos(torch.pi * phase))
