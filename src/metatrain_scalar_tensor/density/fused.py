@@ -74,10 +74,12 @@ class FusedExpansion(torch.nn.Module):
         place = place - row_starts[row]
         slot = row * length + place
 
-        rs = _spread(radial, slot, num_rows, length).split(self.num_radial, 2)
-        ys = _spread(harmonics, slot, num_rows, length).split(self.num_components, 2)
+        rs = radial.split(self.num_radial, 1)
+        ys = harmonics.split(self.num_components, 1)
         density: List[torch.Tensor] = []
         for r, y in zip(rs, ys):  # for every l
+            r = _spread(r, slot, num_rows, length)
+            y = _spread(y, slot, num_rows, length)
             x = y.transpose(1, 2) @ r  # (atoms · types, 2l + 1, n)
             x = x.unflatten(0, (len(atom_type), self.num_types))
             density.append(x.transpose(1, 2).flatten(2))  # (atoms, 2l + 1, types · n)
