@@ -78,7 +78,7 @@ def main() -> None:
             for name in ARCHITECTURES:
                 results[name].append(run(name, seed, Path(folder) / f"{name}-{seed}"))
 
-    print("\n| architecture | mu | alpha | training time |")
+    print("\n| architecture | mu | alpha | duration |")
     print("|---|---|---|---|")
     unit = mean(r["seconds"] for r in results[ARCHITECTURES[0]])
     for name, runs in results.items():
