@@ -234,12 +234,15 @@ def test_energies_with_forces_and_virial(tmp_path):
     assert errors["after"][1] < 0.8 * errors["before"][1]
 
 
-@pytest.mark.parametrize("network", ["separate", "embedded"])
-def test_exported_model_is_the_trained_one(tmp_path, network):
+@pytest.mark.parametrize(
+    "network, engine", [("separate", "torch"), ("embedded", "featomic")]
+)
+def test_exported_model_is_the_trained_one(tmp_path, network, engine):
     """With everything that can be switched on, through TorchScript and a file."""
     options = write_options(
         systems=DATA / "carbon_reduced_100.xyz",
         architecture__model={
+            "engine": engine,
             "zbl": True,
             "long_range": {"enable": True},
             "network": {"center_type": network},

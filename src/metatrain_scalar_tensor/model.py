@@ -93,10 +93,14 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         )
         self.long_range: Optional[LongRangeFeaturizer] = None
         if hypers["long_range"]["enable"]:
+            # a list of its own, since the engine of the density may change on export
+            options = NeighborListOptions(
+                float(hypers["expansion"]["cutoff"]["radius"]),
+                full_list=False,
+                strict=True,
+            )
             self.long_range = LongRangeFeaturizer(
-                hypers["long_range"],
-                num_features,
-                self.density.requested_neighbor_lists()[0],
+                hypers["long_range"], num_features, options
             )
         self.bases = torch.nn.ModuleDict()  # tensors of every symmetry in use
         self.heads = torch.nn.ModuleDict()  # one for every target
@@ -251,7 +255,10 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The neighbor lists that ``forward`` reads."""
-        return self.density.requested_neighbor_lists()
+        lists = self.density.requested_neighbor_lists()
+        if self.long_range is not None:
+            lists.append(self.long_range.neighbor_list_options)
+        return lists
 
     def restart(
         self, dataset_info: DatasetInfo, model_hypers: Optional[Dict[str, Any]] = None
