@@ -23,10 +23,11 @@ class FeatomicExpansion(torch.nn.Module):
     def __init__(self, hypers: ExpansionHypers, atomic_types: List[int]) -> None:
         super().__init__()
         self.max_angular = hypers["basis"]["max_angular"]
+        # featomic's default splines, of 1e-8, are no reference for gradients
         self.expansion = SphericalExpansion(
             cutoff=hypers["cutoff"],
             density=hypers["density"],
-            basis={**hypers["basis"], "spline_accuracy": None},  # exact
+            basis={**hypers["basis"], "spline_accuracy": 1e-13},
         )
         self.neighbor_list = self.expansion.requested_neighbor_lists()[0]
         self.neighbor_types = Labels(
