@@ -73,7 +73,6 @@ class EmbeddedNetwork(torch.nn.Module):
         self, num_types: int, num_inputs: int, width: int, num_layers: int
     ) -> None:
         super().__init__()
-        self.width = width
         self.norm = torch.nn.LayerNorm(num_inputs)
         self.first = torch.nn.Linear(num_inputs, width)
         self.scale = torch.nn.Parameter(1.0 + 0.1 * torch.randn(num_types, width))

@@ -69,8 +69,8 @@ def edges(
         of the first and of the second atoms, ``(edges,)``.
     """
     vectors: List[torch.Tensor] = []
-    centers: List[torch.Tensor] = []
-    neighbors: List[torch.Tensor] = []
+    firsts: List[torch.Tensor] = []
+    seconds: List[torch.Tensor] = []
     first_atom = 0
     for system in systems:
         samples = system.get_neighbor_list(options).samples.values.to(torch.int64)
@@ -81,7 +81,7 @@ def edges(
             - system.positions[i]
             + shifts.to(system.cell) @ system.cell
         )
-        centers.append(i + first_atom)
-        neighbors.append(j + first_atom)
+        firsts.append(i + first_atom)
+        seconds.append(j + first_atom)
         first_atom += len(system)
-    return torch.cat(vectors), torch.cat(centers), torch.cat(neighbors)
+    return torch.cat(vectors), torch.cat(firsts), torch.cat(seconds)

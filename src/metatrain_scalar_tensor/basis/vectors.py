@@ -78,7 +78,7 @@ class VectorBasis(torch.nn.Module):
         self.o3_lambda = irrep.o3_lambda
         self.num_tensors = 2 * irrep.o3_lambda + 1
         self.vectors = Contraction(num_types, num_inputs, 3)
-        self.leading = Monomials(irrep.o3_lambda)
+        self.leading = Monomials(irrep.o3_lambda if self.proper else 0)  # if proper
         self.lower = Monomials(max(irrep.o3_lambda - 1, 0))
         self.extend = CoupledProduct(
             self.lower.degree, 1, self.lower.degree + 1, unit=True
@@ -96,19 +96,16 @@ class VectorBasis(torch.nn.Module):
         vectors = self.vectors(density[1], center_type)  # (atoms, 3, 3)
         vectors = vectors * torch.rsqrt(1.0 + vectors.pow(2).sum(1, keepdim=True))
         a, b, c = vectors[:, :, 0:1], vectors[:, :, 1:2], vectors[:, :, 2:3]
+        lower = self.lower(a, b)  # (atoms, 2λ - 1, λ)
+        if self.proper:
+            return torch.cat([self.leading(a, b), self.extend(lower, c)], dim=2)
         # (y, z, x) is a cyclic permutation: the vector product has its usual form
-        a_b = torch.linalg.cross(a, b, dim=1)
-        a_c = torch.linalg.cross(a, c, dim=1)
         b_c = torch.linalg.cross(b, c, dim=1)
         if self.o3_lambda == 0:
             return (a * b_c).sum(1, keepdim=True)
-        lower = self.lower(a, b)  # (atoms, 2λ - 1, λ)
-        if self.proper:
-            tensors = [self.leading(a, b), self.extend(lower, c)]
-        else:
-            tensors = [
-                self.extend(lower, a_b),
-                self.extend(lower, a_c),
-                self.extend(lower[:, :, :1], b_c),  # b^(λ - 1)
-            ]
+        tensors = [
+            self.extend(lower, torch.linalg.cross(a, b, dim=1)),
+            self.extend(lower, torch.linalg.cross(a, c, dim=1)),
+            self.extend(lower[:, :, :1], b_c),  # b^(λ - 1)
+        ]
         return torch.cat(tensors, dim=2)
