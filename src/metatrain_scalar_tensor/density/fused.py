@@ -14,9 +14,10 @@ from .radial import RadialFunctions
 class FusedExpansion(torch.nn.Module):
     """featomic's ``SphericalExpansion``, with the same numbers.
 
-    Edges are sorted by center and neighbor type into rows of equal length, and radial
-    functions times harmonics are summed over a row by one batched matrix product for
-    each ``l``: nothing of the size edges × radial functions × harmonics is ever made.
+    Edges are sorted by center and neighbor type into rows of equal length, and the
+    principal radial functions times the harmonics are summed over a row by one batched
+    matrix product: nothing of the size edges × radial functions × harmonics is ever
+    made. The radial functions are then combinations of these sums.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     :param num_types: number of types that neighbors can have.
@@ -55,7 +56,7 @@ class FusedExpansion(torch.nn.Module):
         """
         vectors, i, j = edges(systems, self.neighbor_list)
         distances = torch.sqrt(vectors.pow(2).sum(1))
-        radial = self.radial(distances)  # (pairs, l · n)
+        radial, mixing = self.radial(distances)  # (pairs, p), (p, l · n)
         harmonics = self.harmonics(vectors / distances.unsqueeze(1))  # (pairs, l · m)
         # every pair is seen from both sides
         centers, neighbors = torch.cat([i, j]), torch.cat([j, i])  # (edges,)
@@ -74,14 +75,15 @@ class FusedExpansion(torch.nn.Module):
         place = place - row_starts[row]
         slot = row * length + place
 
-        rs = radial.split(self.num_radial, 1)
-        ys = harmonics.split(self.num_components, 1)
+        radial = _spread(radial, slot, num_rows, length)  # (rows, length, p)
+        harmonics = _spread(harmonics, slot, num_rows, length)
+        sums = radial.transpose(1, 2) @ harmonics  # (rows, p, l · m)
+
+        mixing_of_l = mixing.split(self.num_radial, 1)
         density: List[torch.Tensor] = []
-        for r, y in zip(rs, ys):  # for every l
-            r = _spread(r, slot, num_rows, length)
-            y = _spread(y, slot, num_rows, length)
-            x = y.transpose(1, 2) @ r  # (atoms · types, 2l + 1, n)
-            x = x.unflatten(0, (len(atom_type), self.num_types))
+        for l, x in enumerate(sums.split(self.num_components, 2)):
+            x = x.transpose(1, 2).reshape(-1, mixing.shape[0]) @ mixing_of_l[l]
+            x = x.reshape(len(atom_type), self.num_types, 2 * l + 1, self.num_radial)
             density.append(x.transpose(1, 2).flatten(2))  # (atoms, 2l + 1, types · n)
 
         own_type = torch.nn.functional.one_hot(atom_type, self.num_types)
@@ -98,4 +100,4 @@ def _spread(
     rows = torch.zeros(
         [num_rows * length, width], dtype=values.dtype, device=values.device
     )
-    return rows.index_copy(0, slot, values).reshape(num_rows, length, width)
+    return rows.index_copy_(0, slot, values).reshape(num_rows, length, width)

@@ -70,16 +70,21 @@ class RadialFunctions(torch.nn.Module):
     r"""The radial functions :math:`R_{nl}(r) f_c(r)` of featomic's expansion.
 
     .. math::
-        R_{nl}(r) = \sum_k a_{k,nl} \cos(k \theta), \qquad
+        R_{nl}(r) = \sum_p \varphi_p(r) \, M_{p,nl}, \qquad
+        \varphi_p(r) = \sum_k a_{kp} \cos(k \theta), \qquad
             \cos \theta = 2 r / r_\mathrm{cut} - 1
 
-    a Chebyshev series that agrees with featomic's exact evaluation, Gaussians and
-    radial scaling included, to 1e-12, times the switch at the cutoff.
+    Chebyshev series that agree with featomic's exact evaluation, Gaussians and radial
+    scaling included, to 1e-12. The functions of all ``l`` and ``n`` resemble each
+    other: their principal functions :math:`\varphi_p`, by a singular value
+    decomposition of the series, are less than half as many, and only these have to be
+    summed over neighbors.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     """
 
-    series: torch.Tensor  # (degree + 1, l · n)
+    series: torch.Tensor  # (degree + 1, principal functions)
+    mixing: torch.Tensor  # (principal functions, l · n)
     orders: torch.Tensor  # 0 ... degree
     self_term: torch.Tensor  # (n,), density of the center atom itself, for l = 0
 
@@ -88,28 +93,39 @@ class RadialFunctions(torch.nn.Module):
         self.radius = float(hypers["cutoff"]["radius"])
         self.width = float(hypers["cutoff"]["smoothing"]["width"])
         series, self_term = _chebyshev_series(json.dumps(hypers, sort_keys=True))
-        orders = torch.arange(len(series), dtype=torch.float64)
-        # float32 does not see the last terms
+        u, s, v = np.linalg.svd(series, full_matrices=False)
+        num_functions = np.count_nonzero(s > _TOLERANCE * s[0])
+        # float32 does not see the last functions, nor the last terms of the others
+        self.num_float32_functions = int(
+            np.count_nonzero(s > _FLOAT32_TOLERANCE * s[0])
+        )
         is_seen = np.abs(series).max(1) > _FLOAT32_TOLERANCE * np.abs(series).max()
         self.num_float32_terms = int(np.flatnonzero(is_seen)[-1]) + 1
-        self.register_buffer("series", torch.tensor(series), persistent=False)
-        self.register_buffer("orders", orders, persistent=False)
-        self.register_buffer("self_term", torch.tensor(self_term), persistent=False)
+        buffers = {
+            "series": u[:, :num_functions],
+            "mixing": s[:num_functions, np.newaxis] * v[:num_functions],
+            "orders": np.arange(len(series), dtype=np.float64),
+            "self_term": self_term,
+        }
+        for name, values in buffers.items():
+            self.register_buffer(name, torch.tensor(values), persistent=False)
 
-    def forward(self, distances: torch.Tensor) -> torch.Tensor:
-        """Evaluate the functions.
+    def forward(self, distances: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+        """Evaluate the principal functions.
 
         :param distances: at most the cutoff, ``(edges,)``
-        :return: ``(edges, l · n)``
+        :return: the principal functions, ``(edges, p)``, and the matrix that makes the
+            radial functions of them, ``(p, l · n)``.
         """
+        series, mixing, orders = self.series, self.mixing, self.orders
+        if distances.dtype == torch.float32:
+            mixing = mixing[: self.num_float32_functions]
+            series = series[: self.num_float32_terms, : self.num_float32_functions]
+            orders = orders[: self.num_float32_terms]
         # θ has no derivative at the very cutoff, where the switch is zero anyway
         theta = torch.acos((2.0 / self.radius * distances - 1.0).clamp(max=1 - 1e-6))
-        num_terms = len(self.series)
-        if distances.dtype == torch.float32:
-            num_terms = self.num_float32_terms
-        waves = torch.cos(theta.unsqueeze(1) * self.orders[:num_terms])
-        radial = waves @ self.series[:num_terms]
+        functions = torch.cos(theta.unsqueeze(1) * orders) @ series
         # ShiftedCosine: 1 up to radius - width, 0 from the radius on
         phase = ((distances - self.radius) / self.width + 1.0).clamp(0.0, 1.0)
         switch = 0.5 * (1.0 + torch.cos(torch.pi * phase))
-        return radial * switch.unsqueeze(1)
+        return functions * switch.unsqueeze(1), mixing
