@@ -93,16 +93,14 @@ class Baseline(torch.nn.Module):
         # Atomic targets have a scale for each type of atom: they are summed after
         # scaling. All others before, so that large composition energies are not rounded
         # atom by atom.
-        requested: Dict[str, ModelOutput] = {}
+        summed: List[str] = []
         for name in list(predictions.keys()):
             if (
                 outputs[name].sample_kind == "system"
                 and name not in self.atomic_targets
             ):
                 predictions[name] = sum_over_atoms(predictions[name])
-                requested[name] = outputs[name]
-            else:
-                requested[name] = ModelOutput(sample_kind="atom")
+                summed.append(name)
         if not self.training:
             predictions = self.scaler.apply_scales(
                 systems, predictions, selected_atoms=selected_atoms
@@ -114,10 +112,12 @@ class Baseline(torch.nn.Module):
                     )
             for model in self.additive_models:
                 known: Dict[str, ModelOutput] = {}
-                for name, output in requested.items():
+                for name in predictions.keys():
                     if name in model.outputs:  # type: ignore[operator]
-                        known[name] = output
+                        known[name] = ModelOutput(sample_kind="atom")
                 for name, value in model(systems, known, selected_atoms).items():
+                    if name in summed:
+                        value = sum_over_atoms(value)
                     predictions[name] = add_matching_blocks(predictions[name], value)
         for name in self.atomic_targets:
             if name in outputs and outputs[name].sample_kind == "system":

@@ -29,3 +29,14 @@ def upgrade(
             f"{checkpoint[key]}, while the current {part} version is {version}."
         )
     return checkpoint
+
+
+def trainer_update_v1_v2(checkpoint: Dict[str, Any]) -> None:
+    """Data sets are kept in memory, and the optimizer is the fused one.
+
+    :param checkpoint: checkpoint with a trainer of version 1, changed in place.
+    """
+    checkpoint["train_hypers"].setdefault("cache_memory", 2.0)
+    if checkpoint["trainer_state"] is not None:
+        for group in checkpoint["trainer_state"]["optimizer"]["param_groups"]:
+            group["fused"] = True

@@ -53,7 +53,9 @@ class SeparateNetworks(torch.nn.Module):
         features = invariants.new_zeros((invariants.shape[0], self.width))
         for type_index, network in enumerate(self.networks):
             rows = torch.where(center_type == type_index)[0]
-            features = features.index_copy(0, rows, network(invariants[rows]))
+            features = features.index_copy(
+                0, rows, network(invariants.index_select(0, rows))
+            )
         return features
 
 

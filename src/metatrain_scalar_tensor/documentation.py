@@ -231,8 +231,12 @@ class TrainerHypers(TypedDict):
     """Divide the targets by their standard deviation while training."""
     fixed_scaling_weights: FixedScalerWeights | str = {}
     """Fixed scales instead, or the path of a trained scaler."""
+    cache_memory: NonNegativeFloat = 2.0
+    """Memory, in GiB, for what does not change while training: neighbor lists, prepared
+    targets and, if no target has forces or stress, neighbor densities. Data sets that
+    do not fit are prepared anew in every epoch; 0 for none."""
     num_workers: Optional[NonNegativeInt] = None
-    """Number of processes that load data; by default chosen from the number of
+    """Number of processes that prepare data; by default chosen from the number of
     cores."""
     finetune: NotRequired[FinetuneHypers]
     """Start from a trained model: all its weights go on learning, and targets that it

@@ -1,6 +1,5 @@
 """Rotation-invariant scalars out of the density."""
 
-import math
 from typing import List
 
 import torch
@@ -24,7 +23,7 @@ class PowerSpectrum(torch.nn.Module):
     """
 
     pairs: torch.Tensor  # of channels, as an index of their products
-    weights: torch.Tensor  # (pairs,)
+    weights: torch.Tensor  # (l, pairs)
 
     def __init__(self, max_angular: int, num_types: int, num_radial: int) -> None:
         super().__init__()
@@ -33,8 +32,10 @@ class PowerSpectrum(torch.nn.Module):
         num_channels = len(q)
         self.size = (max_angular + 1) * len(first)
         self.register_buffer("pairs", first * num_channels + second, persistent=False)
+        l = torch.arange(max_angular + 1, dtype=torch.float64).unsqueeze(1)
         multiplicity = torch.where(q[first] == q[second], 1, 2)
-        self.register_buffer("weights", multiplicity.double().sqrt(), persistent=False)
+        weights = torch.pow(-1.0, l) * torch.sqrt(multiplicity / (2 * l + 1))
+        self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, density: List[torch.Tensor]) -> torch.Tensor:
         """Contract the density with itself.
@@ -47,5 +48,5 @@ class PowerSpectrum(torch.nn.Module):
         for l, x in enumerate(density):
             products = x.transpose(1, 2) @ x  # (atoms, channels, channels)
             pairs = products.flatten(1).index_select(1, self.pairs)  # (atoms, pairs)
-            spectrum.append(pairs * self.weights * ((-1) ** l / math.sqrt(2 * l + 1)))
+            spectrum.append(pairs * self.weights[l])
         return torch.cat(spectrum, dim=1)

@@ -140,9 +140,27 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         if len(outputs) == 0:
             return {}
         center_type = self.type_index(systems)  # (atoms,)
-        centers = atom_labels(systems)
-
         density = self.density(systems, center_type)  # l -> (atoms, 2l + 1, channels)
+        return self.predict(density, center_type, systems, outputs, selected_atoms)
+
+    def predict(
+        self,
+        density: List[torch.Tensor],
+        center_type: torch.Tensor,
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        selected_atoms: Optional[Labels],
+    ) -> Dict[str, TensorMap]:
+        """Predict the requested outputs from the density.
+
+        :param density: for every ``l``, ``(atoms, 2l + 1, channels)``
+        :param center_type: index of the type of every atom, ``(atoms,)``
+        :param systems: structures, with the requested neighbor list.
+        :param outputs: the outputs to compute.
+        :param selected_atoms: atoms whose contributions to compute; all by default.
+        :return: the outputs, as :meth:`forward` gives them.
+        """
+        centers = atom_labels(systems)
         invariants = self.invariants(density)  # (atoms, invariants)
         features = self.network(invariants, center_type)  # (atoms, features)
         if self.long_range is not None:

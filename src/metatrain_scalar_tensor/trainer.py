@@ -11,7 +11,6 @@ from typing import Any, Dict, List, Literal, Optional, Union
 import numpy as np
 import torch
 from metatrain.utils.abc import ModelInterface, TrainerInterface
-from metatrain.utils.data import unpack_batch
 from metatrain.utils.data.atomic_basis_helpers import (
     get_prepare_atomic_basis_targets_transform,
 )
@@ -41,7 +40,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
     :param hypers: hyperparameters of the training.
     """
 
-    __checkpoint_version__ = 1
+    __checkpoint_version__ = 2
 
     def __init__(self, hypers: TrainerHypers) -> None:
         super().__init__(hypers)
@@ -101,16 +100,19 @@ class Trainer(TrainerInterface[TrainerHypers]):
             build_collate_fn(model, densify),
             train_datasets,
             val_datasets,
+            dtype,
             processes,
         )
         self._seed_epoch(0)
         if not model.density.is_calibrated:
-            systems, _, _ = unpack_batch(next(loaders.train(0)))
-            systems = [system.to(dtype, processes.device) for system in systems]
+            systems = next(loaders.train(0)).systems
             model.density.calibrate(systems, model.type_index(systems))
+        has_gradients = any(info.gradients for info in targets.values())
+        if not (has_gradients or processes.is_distributed):
+            loaders.keep_densities(model)
 
         optimizer = torch.optim.Adam(
-            model.parameters(), lr=self.hypers["learning_rate"]
+            model.parameters(), lr=self.hypers["learning_rate"], fused=True
         )
         scheduler = warmup_cosine(
             optimizer,
@@ -128,7 +130,6 @@ class Trainer(TrainerInterface[TrainerHypers]):
             self._distributed(model, processes),
             LossAggregator(targets=targets, config=self.hypers["loss"]),
             self.hypers,
-            dtype,
             processes,
             sparsify,
         )

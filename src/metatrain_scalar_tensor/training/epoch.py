@@ -1,11 +1,10 @@
 """One pass over batches: the same for training and validation."""
 
-from typing import Callable, Dict, List, Optional, Union
+from typing import Callable, Dict, Iterable, List, Optional, Union
 
 import torch
 from metatensor.torch import TensorMap
-from metatomic.torch import System
-from metatrain.utils.data import CombinedDataLoader, unpack_batch
+from metatomic.torch import ModelOutput, System
 from metatrain.utils.distributed.distributed_data_parallel import (
     DistributedDataParallel,
 )
@@ -13,10 +12,10 @@ from metatrain.utils.evaluate_model import evaluate_model
 from metatrain.utils.loss import LossAggregator
 from metatrain.utils.metrics import MAEAccumulator, RMSEAccumulator
 from metatrain.utils.per_atom import average_by_num_atoms
-from metatrain.utils.transfer import batch_to
 
 from ..documentation import TrainerHypers
 from ..model import ScalarTensor
+from .prepared import Batch
 from .processes import Processes
 
 
@@ -30,7 +29,6 @@ class EpochRunner:
     :param model: the model, or its distributed wrapper.
     :param loss: loss of predictions and targets.
     :param hypers: hyperparameters of the training.
-    :param dtype: floating-point type of the model.
     :param processes: the processes of the run.
     :param sparsify: transform of atomic-basis targets to their layout with atom types.
     """
@@ -40,24 +38,22 @@ class EpochRunner:
         model: Union[ScalarTensor, DistributedDataParallel],
         loss: LossAggregator,
         hypers: TrainerHypers,
-        dtype: torch.dtype,
         processes: Processes,
         sparsify: Callable,
     ) -> None:
         self.model = model
-        module = model.module if processes.is_distributed else model
-        self.scaler = module.baseline.scaler
-        self.targets_info = module.dataset_info.targets
+        self.module = model.module if processes.is_distributed else model
+        self.scaler = self.module.baseline.scaler
+        self.targets_info = self.module.dataset_info.targets
         self.loss = loss
         self.hypers = hypers
-        self.dtype = dtype
         self.processes = processes
         self.sparsify = sparsify
         self.has_gradients = any(info.gradients for info in self.targets_info.values())
 
     def run(
         self,
-        batches: CombinedDataLoader,
+        batches: Iterable[Batch],
         step: Optional[Callable[[torch.Tensor], None]] = None,
         with_errors: bool = True,
     ) -> Dict[str, float]:
@@ -79,19 +75,9 @@ class EpochRunner:
         total_loss, num_batches = 0.0, 0
         # forces are derivatives also in validation
         with torch.set_grad_enabled(step is not None or self.has_gradients):
-            for batch in batches:
-                systems, targets, extra = batch_to(
-                    *unpack_batch(batch), dtype=self.dtype, device=self.processes.device
-                )
-                predictions = evaluate_model(
-                    self.model,
-                    systems,
-                    {name: self.targets_info[name] for name in targets},
-                    is_training=step is not None,
-                )
-                predictions = self._as_in_loss(systems, predictions)
-                targets = average_by_num_atoms(
-                    targets, systems, self.hypers["per_structure_targets"]
+            for systems, targets, extra, density in batches:
+                predictions = self._as_in_loss(
+                    systems, self._predict(systems, targets, density, step is not None)
                 )
                 loss = self.loss(predictions, targets, extra)
                 if step is not None:
@@ -105,6 +91,23 @@ class EpochRunner:
         for accumulator in accumulators:
             results.update(self._finalize(accumulator))
         return results
+
+    def _predict(
+        self,
+        systems: List[System],
+        targets: Tensors,
+        density: Optional[List[torch.Tensor]],
+        is_training: bool,
+    ) -> Tensors:
+        infos = {name: self.targets_info[name] for name in targets}
+        if density is None:
+            return evaluate_model(self.model, systems, infos, is_training)
+        outputs = {
+            name: ModelOutput(sample_kind=info.sample_kind)
+            for name, info in infos.items()
+        }
+        center_type = self.module.type_index(systems)
+        return self.module.predict(density, center_type, systems, outputs, None)
 
     def _as_in_loss(self, systems: List[System], predictions: Tensors) -> Tensors:
         """Per atom and with the relative scales of properties, as the batches are."""

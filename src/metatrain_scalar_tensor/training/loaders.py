@@ -1,8 +1,9 @@
 """From datasets to batches."""
 
 import logging
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional
 
+import torch
 from metatrain.utils.additive import get_remove_additive_transform
 from metatrain.utils.data import (
     CollateFn,
@@ -10,18 +11,22 @@ from metatrain.utils.data import (
     build_train_dataloaders,
     build_val_dataloaders,
     get_num_workers,
+    unpack_batch,
     validate_num_workers,
 )
 from metatrain.utils.neighbor_lists import (
     get_requested_neighbor_lists,
     get_system_with_neighbor_lists_transform,
 )
+from metatrain.utils.per_atom import average_by_num_atoms
 from metatrain.utils.scaler import get_remove_scale_transform
+from metatrain.utils.transfer import batch_to
 from torch.utils.data import DataLoader, DistributedSampler
 
 from ..documentation import TrainerHypers
 from ..model import ScalarTensor
 from .checks import Datasets
+from .prepared import Batch, PreparedSet
 from .processes import Processes
 
 
@@ -53,11 +58,16 @@ def build_collate_fn(model: ScalarTensor, prepare_atomic_basis: Callable) -> Col
 class Loaders:
     """The batches of the training and validation sets.
 
+    Sets that fit into ``hypers["cache_memory"]`` are prepared once and kept in memory;
+    others are read and prepared anew in every epoch, by ``hypers["num_workers"]``
+    processes.
+
     :param hypers: hyperparameters of the training.
     :param collate_fn: what makes a batch.
     :param train_datasets: training sets.
     :param val_datasets: validation sets.
-    :param processes: the processes that share them.
+    :param dtype: floating-point type of the batches.
+    :param processes: the processes that share the data.
     :raises ValueError: if a training set is smaller than a batch.
     """
 
@@ -67,45 +77,50 @@ class Loaders:
         collate_fn: CollateFn,
         train_datasets: Datasets,
         val_datasets: Datasets,
+        dtype: torch.dtype,
         processes: Processes,
     ) -> None:
+        self.hypers = hypers
+        self.collate_fn = collate_fn
+        self.dtype = dtype
+        self.processes = processes
+        self.free_memory = hypers["cache_memory"] * 2.0**30  # bytes
         if hypers["num_workers"] is None:
-            num_workers = get_num_workers()
-            logging.info(f"Loading data with {num_workers} workers")
+            self.num_workers = get_num_workers()
         else:
-            num_workers = hypers["num_workers"]
-            validate_num_workers(num_workers)
+            self.num_workers = hypers["num_workers"]
+            validate_num_workers(self.num_workers)
 
-        def samplers(datasets: Datasets, **kwargs: bool) -> List[Any]:
-            if not processes.is_distributed:
-                return [None] * len(datasets)
-            return [
-                DistributedSampler(d, processes.world_size, processes.rank, **kwargs)
-                for d in datasets
-            ]
-
-        shared: Dict[str, Any] = {
-            "batch_size": hypers["batch_size"],
-            "max_atoms_per_batch": hypers["max_atoms_per_batch"],
-            "num_workers": num_workers,
-        }
-        self._train: List[DataLoader]
-        self._train, self._epoch_samplers = build_train_dataloaders(
-            train_datasets,
-            samplers(train_datasets, shuffle=True, drop_last=True),
-            collate_fn,
-            min_atoms_per_batch=hypers["min_atoms_per_batch"],
-            **shared,
-        )
-        self._val: List[DataLoader] = build_val_dataloaders(
-            val_datasets,
-            samplers(val_datasets, shuffle=False),
-            collate_fn,
-            **shared,
-        )
+        self.prepared: List[PreparedSet] = []
+        self._train: List[DataLoader] = []
+        self._epoch_samplers: List[Any] = []
+        for dataset in train_datasets:
+            source = self._source(dataset)
+            train_loaders, epoch_samplers = build_train_dataloaders(
+                [source.dataset],
+                [self._sampler(dataset, shuffle=True, drop_last=True)],
+                source.collate_fn,
+                hypers["batch_size"],
+                hypers["max_atoms_per_batch"],
+                hypers["min_atoms_per_batch"],
+                source.num_workers,
+            )
+            self._train += train_loaders
+            self._epoch_samplers += epoch_samplers
+        self._val: List[DataLoader] = []
+        for dataset in val_datasets:
+            source = self._source(dataset)
+            self._val += build_val_dataloaders(
+                [source.dataset],
+                [self._sampler(dataset, shuffle=False)],
+                source.collate_fn,
+                hypers["batch_size"],
+                hypers["max_atoms_per_batch"],
+                source.num_workers,
+            )
         self.steps_per_epoch = sum(len(loader) for loader in self._train)
 
-    def train(self, epoch: int) -> CombinedDataLoader:
+    def train(self, epoch: int) -> Iterator[Batch]:
         """The training batches of an epoch, in the order that the random state gives.
 
         :param epoch: number of the epoch.
@@ -113,8 +128,78 @@ class Loaders:
         """
         for sampler in self._epoch_samplers:
             sampler.set_epoch(epoch)
-        return CombinedDataLoader(self._train, shuffle=True)
+        return self._batches(CombinedDataLoader(self._train, shuffle=True))
 
-    def validation(self) -> CombinedDataLoader:
+    def validation(self) -> Iterator[Batch]:
         """The validation batches, in order."""
-        return CombinedDataLoader(self._val, shuffle=False)
+        return self._batches(CombinedDataLoader(self._val, shuffle=False))
+
+    def keep_densities(self, model: ScalarTensor) -> None:
+        """Compute the densities of the structures in memory, where they fit too.
+
+        They do not change while training, but carry no gradient either: this is for
+        targets without forces or stress.
+
+        :param model: the model, whose density is calibrated.
+        """
+        numbers_per_atom = (model.density.max_angular + 1) ** 2
+        numbers_per_atom *= model.density.num_channels
+        for dataset in self.prepared:
+            size = int(dataset.num_atoms.sum()) * numbers_per_atom * self.dtype.itemsize
+            if size <= self.free_memory:
+                self.free_memory -= size
+                dataset.keep_density(model, self.hypers["batch_size"])
+
+    def _sampler(self, dataset: Any, **kwargs: bool) -> Optional[DistributedSampler]:
+        if not self.processes.is_distributed:
+            return None
+        return DistributedSampler(
+            dataset, self.processes.world_size, self.processes.rank, **kwargs
+        )
+
+    def _source(self, dataset: Any) -> "_Source":
+        """A prepared copy of the dataset, or itself if that does not fit."""
+        streamed = _Source(dataset, self.collate_fn, self.num_workers)
+        if len(dataset) == 0 or self.free_memory == 0:
+            return streamed
+        # one by one: joined samples do not always tell which structure they belong to
+        [loader] = build_val_dataloaders(
+            [dataset], [None], self.collate_fn, 1, None, self.num_workers
+        )
+        structures: List[Batch] = []
+        size = 0
+        for packed in loader:
+            size += packed[0].numel()  # bytes
+            structures.append(self._unpack(packed))
+            if size / len(structures) * len(dataset) > self.free_memory:
+                logging.info(
+                    f"A dataset of {len(dataset)} structures does not fit into "
+                    f"'cache_memory': {self.num_workers} processes prepare it anew in "
+                    "every epoch"
+                )
+                return streamed
+        self.free_memory -= size
+        prepared = PreparedSet(structures)
+        self.prepared.append(prepared)
+        return _Source(prepared, prepared.take, 0)
+
+    def _batches(self, loader: CombinedDataLoader) -> Iterator[Batch]:
+        for batch in loader:
+            yield batch if isinstance(batch, Batch) else self._unpack(batch)
+
+    def _unpack(self, packed: Any) -> Batch:
+        systems, targets, extra = batch_to(
+            *unpack_batch(packed), dtype=self.dtype, device=self.processes.device
+        )
+        targets = average_by_num_atoms(
+            targets, systems, self.hypers["per_structure_targets"]
+        )
+        return Batch(systems, targets, extra)
+
+
+class _Source(NamedTuple):
+    """Where a data loader gets its batches from."""
+
+    dataset: Any
+    collate_fn: Callable
+    num_workers: int
