@@ -68,20 +68,16 @@ def edges(
     :return: vectors from the first to the second atom, ``(edges, 3)``, and the indices
         of the first and of the second atoms, ``(edges,)``.
     """
-    vectors: List[torch.Tensor] = []
-    firsts: List[torch.Tensor] = []
-    seconds: List[torch.Tensor] = []
+    pairs: List[torch.Tensor] = []
+    shifts: List[torch.Tensor] = []
     first_atom = 0
     for system in systems:
-        samples = system.get_neighbor_list(options).samples.values.to(torch.int64)
-        i, j, shifts = samples[:, 0], samples[:, 1], samples[:, 2:]
-        # from the positions, since the list's own vectors have first derivatives only
-        vectors.append(
-            system.positions[j]
-            - system.positions[i]
-            + shifts.to(system.cell) @ system.cell
-        )
-        firsts.append(i + first_atom)
-        seconds.append(j + first_atom)
+        samples = system.get_neighbor_list(options).samples.values
+        pairs.append(samples[:, :2] + first_atom)
+        shifts.append(samples[:, 2:].to(system.cell) @ system.cell)
         first_atom += len(system)
-    return torch.cat(vectors), torch.cat(firsts), torch.cat(seconds)
+    i, j = torch.cat(pairs).to(torch.int64).unbind(1)
+    # from the positions, since the list's own vectors have first derivatives only
+    positions = torch.cat([system.positions for system in systems])
+    vectors = positions[j] - positions[i] + torch.cat(shifts)
+    return vectors, i, j

@@ -1,8 +1,6 @@
 """Real spherical harmonics."""
 
 import math
-from typing import List
-
 import numpy as np
 import torch
 from numpy.polynomial import Chebyshev, Legendre
@@ -30,13 +28,13 @@ class SphericalHarmonics(torch.nn.Module):
     """
 
     polynomials: torch.Tensor  # (l + 1, l · m), Chebyshev coefficients of Q
-    azimuthal: torch.Tensor  # (2 l + 1, l · m), which power of x + iy goes with it
+    azimuthal: torch.Tensor  # (2 l + 2, l · m), which part of which power goes with it
 
     def __init__(self, max_angular: int) -> None:
         super().__init__()
         self.max_angular = max_angular
         polynomials = np.zeros((max_angular + 1, (max_angular + 1) ** 2))
-        azimuthal = np.zeros((2 * max_angular + 1, (max_angular + 1) ** 2))
+        azimuthal = np.zeros((2 * max_angular + 2, (max_angular + 1) ** 2))
         for l in range(max_angular + 1):
             for m in range(-l, l + 1):
                 norm = (2 if m != 0 else 1) * (2 * l + 1) / (4 * math.pi)
@@ -45,7 +43,7 @@ class SphericalHarmonics(torch.nn.Module):
                 q = np.real(derivative.convert(kind=Chebyshev).coef)
                 column = l * l + l + m
                 polynomials[: len(q), column] = math.sqrt(norm) * q
-                azimuthal[max_angular + m, column] = 1.0
+                azimuthal[2 * abs(m) + (m < 0), column] = 1.0
         self.register_buffer("polynomials", torch.tensor(polynomials), persistent=False)
         self.register_buffer("azimuthal", torch.tensor(azimuthal), persistent=False)
 
@@ -58,14 +56,11 @@ class SphericalHarmonics(torch.nn.Module):
         """
         x, y, z = directions.unbind(1)
         chebyshev = [torch.ones_like(z), z]
-        real, imaginary = [torch.ones_like(x)], [torch.zeros_like(x)]  # (x + iy)^m
+        equator = torch.complex(x, y)
+        powers = [torch.ones_like(equator)]
         for m in range(self.max_angular):
             chebyshev.append(2.0 * z * chebyshev[-1] - chebyshev[-2])
-            real.append(x * real[m] - y * imaginary[m])
-            imaginary.append(x * imaginary[m] + y * real[m])
-        powers: List[torch.Tensor] = []
-        for m in range(self.max_angular, 0, -1):
-            powers.append(imaginary[m])
-        powers.extend(real)
+            powers.append(powers[m] * equator)
         q = torch.stack(chebyshev[: self.max_angular + 1], dim=1) @ self.polynomials
-        return q * (torch.stack(powers, dim=1) @ self.azimuthal)
+        parts = torch.view_as_real(torch.stack(powers, dim=1)).flatten(1)
+        return q * (parts @ self.azimuthal)
