@@ -140,7 +140,7 @@ def expansion(engine: str, frame: ase.Atoms, gradients: bool) -> Callable:
     def step() -> None:
         with torch.set_grad_enabled(gradients):
             if engine == "torch":
-                total = sum(x.sum() for x in module(systems, atom_type))
+                total = sum(x.sum() for x in module(systems, atom_type, torch.ones(7)))
             else:
                 total = sum(b.values.sum() for b in module(systems).blocks())
             if gradients:

@@ -71,8 +71,7 @@ class Density(torch.nn.Module):
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, channels)``; the channels
             are the pairs (neighbor type, radial function).
         """
-        density = self.expansion(systems, atom_type)
-        return [x * self.scale[l] for l, x in enumerate(density)]
+        return self.expansion(systems, atom_type, self.scale)
 
     @torch.no_grad()
     def calibrate(self, systems: List[System], atom_type: torch.Tensor) -> None:

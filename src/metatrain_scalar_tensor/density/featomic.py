@@ -36,12 +36,13 @@ class FeatomicExpansion(torch.nn.Module):
         )
 
     def forward(
-        self, systems: List[System], atom_type: torch.Tensor
+        self, systems: List[System], atom_type: torch.Tensor, scale: torch.Tensor
     ) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
         :param systems: structures, whose atoms are stacked in order.
         :param atom_type: not needed, featomic reads the types of the structures.
+        :param scale: factor of every ``l``, ``(max_angular + 1,)``
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``.
         """
         neighbor_types = self.neighbor_types.to(systems[0].device)
@@ -51,5 +52,5 @@ class FeatomicExpansion(torch.nn.Module):
         expansion = expansion.keys_to_samples("center_type")
         density: List[torch.Tensor] = []
         for l in range(self.max_angular + 1):
-            density.append(expansion.block({"o3_lambda": l}).values)
+            density.append(scale[l] * expansion.block({"o3_lambda": l}).values)
         return density

@@ -46,12 +46,13 @@ class FusedExpansion(torch.nn.Module):
         )
 
     def forward(
-        self, systems: List[System], atom_type: torch.Tensor
+        self, systems: List[System], atom_type: torch.Tensor, scale: torch.Tensor
     ) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
         :param systems: structures, whose atoms are stacked in order.
         :param atom_type: index of the type of every atom, ``(atoms,)``
+        :param scale: factor of every ``l``, ``(max_angular + 1,)``
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``.
         """
         vectors, i, j = edges(systems, self.neighbor_list)
@@ -79,15 +80,18 @@ class FusedExpansion(torch.nn.Module):
         harmonics = _spread(harmonics, slot, num_rows, length)
         sums = radial.transpose(1, 2) @ harmonics  # (rows, p, l · m)
 
+        # from (rows, p, l · m), without a copy
+        sums = sums.reshape(len(atom_type), self.num_types, mixing.shape[0], -1)
+        sums = sums.permute(0, 3, 1, 2)  # (atoms, l · m, types, p)
+        mixing = mixing * scale.repeat_interleave(self.num_radial)
         mixing_of_l = mixing.split(self.num_radial, 1)
         density: List[torch.Tensor] = []
-        for l, x in enumerate(sums.split(self.num_components, 2)):
-            x = x.transpose(1, 2).reshape(-1, mixing.shape[0]) @ mixing_of_l[l]
-            x = x.reshape(len(atom_type), self.num_types, 2 * l + 1, self.num_radial)
-            density.append(x.transpose(1, 2).flatten(2))  # (atoms, 2l + 1, types · n)
+        for l, x in enumerate(sums.split(self.num_components, 1)):
+            x = x.reshape(-1, mixing.shape[0]) @ mixing_of_l[l]
+            density.append(x.reshape(len(atom_type), 2 * l + 1, -1))
 
         own_type = torch.nn.functional.one_hot(atom_type, self.num_types)
-        self_term = own_type.unsqueeze(2) * self.radial.self_term  # (atoms, types, n)
+        self_term = own_type.unsqueeze(2) * (scale[0] * self.radial.self_term)
         density[0] = density[0] + self_term.flatten(1).unsqueeze(1)
         return density
 
