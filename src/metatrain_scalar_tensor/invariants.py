@@ -22,8 +22,8 @@ class PowerSpectrum(torch.nn.Module):
     :param num_radial: number of radial functions ``n``.
     """
 
-    pairs: torch.Tensor  # of channels, as an index of their products
-    weights: torch.Tensor  # (l, pairs)
+    pairs: torch.Tensor  # of channels for every l, as an index of all their products
+    weights: torch.Tensor  # (l · pairs,)
 
     def __init__(self, max_angular: int, num_types: int, num_radial: int) -> None:
         super().__init__()
@@ -31,11 +31,12 @@ class PowerSpectrum(torch.nn.Module):
         first, second = torch.where(q.unsqueeze(1) <= q.unsqueeze(0))
         num_channels = len(q)
         self.size = (max_angular + 1) * len(first)
-        self.register_buffer("pairs", first * num_channels + second, persistent=False)
-        l = torch.arange(max_angular + 1, dtype=torch.float64).unsqueeze(1)
+        l = torch.arange(max_angular + 1).unsqueeze(1)
+        pairs = l * num_channels**2 + first * num_channels + second
+        self.register_buffer("pairs", pairs.flatten(), persistent=False)
         multiplicity = torch.where(q[first] == q[second], 1, 2)
-        weights = torch.pow(-1.0, l) * torch.sqrt(multiplicity / (2 * l + 1))
-        self.register_buffer("weights", weights, persistent=False)
+        weights = (-1.0) ** l * torch.sqrt(multiplicity.double() / (2 * l + 1))
+        self.register_buffer("weights", weights.flatten(), persistent=False)
 
     def forward(self, density: List[torch.Tensor]) -> torch.Tensor:
         """Contract the density with itself.
@@ -44,9 +45,7 @@ class PowerSpectrum(torch.nn.Module):
             (type, radial function).
         :return: ``(atoms, size)``, the pairs of channels of l = 0, then of l = 1, ...
         """
-        spectrum: List[torch.Tensor] = []
-        for l, x in enumerate(density):
-            products = x.transpose(1, 2) @ x  # (atoms, channels, channels)
-            pairs = products.flatten(1).index_select(1, self.pairs)  # (atoms, pairs)
-            spectrum.append(pairs * self.weights[l])
-        return torch.cat(spectrum, dim=1)
+        products: List[torch.Tensor] = []
+        for x in density:
+            products.append((x.transpose(1, 2) @ x).flatten(1))  # (atoms, channels²)
+        return torch.cat(products, dim=1).index_select(1, self.pairs) * self.weights
