@@ -1,18 +1,21 @@
-"""Time per step on 648 atoms of water, beside metatrain's ``soap_bpnn``.
+"""Time per step on 648 atoms of water, beside metatrain's other architectures.
 
-Everything in one process with the same threads, one repetition of each in turn, with
-equal cutoff and numbers of angular and radial functions; neighbor lists are computed
-beforehand. Needs ``pip install "metatrain[soap-bpnn]"``.
+Everything in one process with the same threads, one repetition of each in turn.
+``soap_bpnn`` has equal cutoff and numbers of angular and radial functions; ``pet`` and
+``experimental.space`` have their defaults. Neighbor lists are computed beforehand.
+Needs ``pip install "metatrain[soap-bpnn,space]" matplotlib``; what is not installed is
+left out.
 
 ::
 
-    python benchmarks/water.py           # prints a table of medians
+    python benchmarks/water.py           # prints tables of medians and makes a plot
 """
 
 import argparse
 import statistics
 import time
-from typing import Callable, Dict, List
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
 
 import ase
 import ase.build
@@ -35,9 +38,21 @@ from metatrain.utils.neighbor_lists import (
     get_requested_neighbor_lists,
     get_system_with_neighbor_lists,
 )
+from roofline import ceilings, work
+
+from metatrain_scalar_tensor.density import FusedExpansion
+from metatrain_scalar_tensor.systems import edges
 
 
 CUTOFF, MAX_ANGULAR, NUM_RADIAL = 5.0, 6, 8
+ARCHITECTURES: Dict[str, Dict[str, Any]] = {  # name, and changes of the hypers
+    "scalar_tensor": {"name": "experimental.scalar_tensor"},
+    "soap_bpnn": {"name": "soap_bpnn", "legacy": True},
+    "soap_bpnn, legacy: false": {"name": "soap_bpnn", "legacy": False},
+    "pet": {"name": "pet"},
+    "space": {"name": "experimental.space"},
+}
+Step = Callable[[], Any]
 
 
 def water(num_molecules_per_side: int = 6) -> ase.Atoms:
@@ -54,22 +69,25 @@ def water(num_molecules_per_side: int = 6) -> ase.Atoms:
     return atoms
 
 
-def model(architecture: str, target: Dict[str, TargetInfo], **changes):  # noqa: ANN201
-    """A model with the common cutoff and basis, and the neighbor lists it needs."""
-    hypers = get_default_hypers(architecture)["model"]
-    if architecture == "soap_bpnn":
+def model_hypers(what: str) -> Dict[str, Any]:
+    """Defaults, with the common cutoff and basis where the architecture has them."""
+    changes = dict(ARCHITECTURES[what])
+    name = changes.pop("name")
+    hypers = {**get_default_hypers(name)["model"], **changes}
+    if name == "soap_bpnn":
         hypers["soap"]["cutoff"]["radius"] = CUTOFF
         hypers["soap"]["max_angular"] = MAX_ANGULAR
         hypers["soap"]["max_radial"] = NUM_RADIAL - 1
-    else:
+    elif name == "experimental.scalar_tensor":
         hypers["expansion"]["cutoff"]["radius"] = CUTOFF
         hypers["expansion"]["basis"]["max_angular"] = MAX_ANGULAR
         hypers["expansion"]["basis"]["radial"]["max_radial"] = NUM_RADIAL - 1
-    hypers.update(changes)
-    info = DatasetInfo("angstrom", [1, 8], target)
-    module = import_architecture(architecture).__model__(hypers, info)
-    lists = get_requested_neighbor_lists(module)
-    return torch.jit.script(module.float().eval()), lists
+    return hypers
+
+
+def energy() -> Dict[str, TargetInfo]:
+    """An energy."""
+    return {"energy": get_energy_target_info("energy", {"unit": "eV"})}
 
 
 def spherical() -> Dict[str, TargetInfo]:
@@ -95,105 +113,172 @@ def prepare(
     return [get_system_with_neighbor_lists(system, lists)]
 
 
-def energy_and_forces(architecture: str, frame: ase.Atoms, **changes) -> Callable:
-    """One step of molecular dynamics."""
-    energy = get_energy_target_info("energy", {"unit": "eV"})
-    module, lists = model(architecture, {"energy": energy}, **changes)
-    systems = prepare(lists, frame, gradients=True)
-
-    def step() -> None:
-        outputs = {"energy": ModelOutput(sample_kind="system")}
-        value = module(systems, outputs)["energy"].block().values
-        torch.autograd.grad(value.sum(), systems[0].positions)
-
-    return step
-
-
-def spherical_target(architecture: str, frame: ase.Atoms, **changes) -> Callable:
-    """One prediction of a target with λ = 0 ... 6."""
-    module, lists = model(architecture, spherical(), **changes)
-    systems = prepare(lists, frame, gradients=False)
-
-    def step() -> None:
-        with torch.no_grad():
-            module(systems, {"mtt::y": ModelOutput(sample_kind="atom")})
-
-    return step
-
-
-def expansion(engine: str, frame: ase.Atoms, gradients: bool) -> Callable:
-    """The density alone."""
-    from metatrain_scalar_tensor.density.fused import FusedExpansion
-
-    hypers = get_default_hypers("experimental.scalar_tensor")["model"]["expansion"]
-    module: torch.nn.Module
-    if engine == "torch":
-        module = FusedExpansion(hypers, 2).float()
-        lists = [module.neighbor_list]
-        module = torch.jit.script(module)
-    else:
-        module = SphericalExpansion(**hypers)
-        lists = module.requested_neighbor_lists()
+def prediction(
+    what: str, target: Dict[str, TargetInfo], frame: ase.Atoms, gradients: bool
+) -> Optional[Step]:
+    """One evaluation by a TorchScript model; forces too with ``gradients``."""
+    info = DatasetInfo("angstrom", [1, 8], target)
+    try:
+        architecture = import_architecture(ARCHITECTURES[what]["name"])
+        module = architecture.__model__(model_hypers(what), info)
+    except (ImportError, ValueError):  # not installed, or λ is too large for it
+        return None
+    lists = get_requested_neighbor_lists(module)
+    script = torch.jit.script(module.float().eval().export().module)
     systems = prepare(lists, frame, gradients)
-    atom_type = (systems[0].types == 8).to(torch.int64)
+    outputs = {
+        name: ModelOutput(sample_kind=info.sample_kind) for name, info in target.items()
+    }
 
     def step() -> None:
         with torch.set_grad_enabled(gradients):
-            if engine == "torch":
-                total = sum(x.sum() for x in module(systems, atom_type, torch.ones(7)))
-            else:
-                total = sum(b.values.sum() for b in module(systems).blocks())
+            [prediction] = script(systems, outputs).values()
             if gradients:
-                torch.autograd.grad(total, systems[0].positions)
+                value = prediction.block().values.sum()
+                torch.autograd.grad(value, systems[0].positions)
 
     return step
 
 
+def expansion(what: str, frame: ase.Atoms, gradients: bool) -> Optional[Step]:
+    """The density alone, and its product with random gradients."""
+    hypers = model_hypers("scalar_tensor")["expansion"]
+    evaluate: Callable[[], List[torch.Tensor]]
+    if what == "featomic":
+        calculator = SphericalExpansion(**hypers)
+        systems = prepare(calculator.requested_neighbor_lists(), frame, gradients)
+
+        def evaluate() -> List[torch.Tensor]:
+            return [block.values for block in calculator(systems).blocks()]
+
+    elif what.startswith("torch-spex"):
+        try:
+            from spex.spherical_expansion import SphericalExpansion as SpexExpansion
+        except ImportError:
+            return None
+        # without `trim`, as many radial functions for every l as the others have
+        radial = {"max_radial": NUM_RADIAL - 1, "trim": "trimmed" in what}
+        spex = torch.jit.script(
+            SpexExpansion(
+                CUTOFF,
+                MAX_ANGULAR,
+                radial={"LaplacianEigenstates": radial},
+                angular="SphericalHarmonics",
+                species={"Orthogonal": {"species": [1, 8]}},
+                cutoff_function={"ShiftedCosine": {"width": 0.5}},
+            ).float()
+        )
+        options = NeighborListOptions(CUTOFF, full_list=True, strict=True)
+        systems = prepare([options], frame, gradients)
+
+        def evaluate() -> List[torch.Tensor]:
+            vectors, i, j = edges(systems, options)
+            return spex(vectors, i, j, systems[0].types)
+
+    else:
+        fused = FusedExpansion(hypers, 2).float()
+        systems = prepare([fused.neighbor_list], frame, gradients)
+        script = torch.jit.script(fused)
+        atom_type = (systems[0].types == 8).to(torch.int64)
+        scale = torch.ones(MAX_ANGULAR + 1)
+
+        def evaluate() -> List[torch.Tensor]:
+            return script(systems, atom_type, scale)
+
+    weights = [torch.randn_like(x) for x in evaluate()]
+
+    def step() -> None:
+        with torch.set_grad_enabled(gradients):
+            density = evaluate()
+            if gradients:
+                torch.autograd.grad(density, systems[0].positions, weights)
+
+    return step
+
+
+def measure(steps: Dict[str, Optional[Step]], repetitions: int) -> Dict[str, float]:
+    """Median time of every step in ms, in turn."""
+    times: Dict[str, List[float]] = {k: [] for k, step in steps.items() if step}
+    for repetition in range(repetitions + 3):
+        for name in times:
+            start = time.perf_counter()
+            steps[name]()  # type: ignore[misc]
+            if repetition >= 3:  # TorchScript optimises in the first calls
+                times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def plot(results: Dict[str, Dict[str, float]], path: Path) -> None:
+    """How many times longer than ``scalar_tensor`` everything else takes."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(
+        1, len(results), figsize=(3.2 * len(results), 3.4), layout="constrained"
+    )
+    for axis, (task, medians) in zip(axes, results.items()):
+        ratios = {k: v / medians["scalar_tensor"] for k, v in medians.items()}
+        names = list(ratios)[::-1]
+        colors = ["C1" if name == "scalar_tensor" else "C0" for name in names]
+        bars = axis.barh(names, [ratios[name] for name in names], color=colors)
+        axis.bar_label(bars, fmt="%.1f", padding=2)
+        axis.set_xlim(0, 1.2 * max(ratios.values()))
+        axis.set_title(task, fontsize=10)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel("time, in units of scalar_tensor's", fontsize=10)
+    figure.savefig(path, dpi=130)
+
+
 def main() -> None:
-    """Measure and print."""
+    """Measure, print and plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=9)
-    repetitions = parser.parse_args().repetitions
+    parser.add_argument("--plot", type=Path, default=Path("water-benchmark.png"))
+    arguments = parser.parse_args()
     frame = water()
     print(f"{len(frame)} atoms, {torch.get_num_threads()} threads, float32")
-    groups: Dict[str, Dict[str, Callable]] = {
+    expansions = ["scalar_tensor", "torch-spex, trimmed", "torch-spex", "featomic"]
+    groups: Dict[str, Dict[str, Optional[Step]]] = {
         "expansion, forward": {
-            "scalar_tensor": expansion("torch", frame, False),
-            "featomic": expansion("featomic", frame, False),
+            name: expansion(name, frame, gradients=False) for name in expansions
         },
         "expansion, forward and backward": {
-            "scalar_tensor": expansion("torch", frame, True),
-            "featomic": expansion("featomic", frame, True),
+            name: expansion(name, frame, gradients=True) for name in expansions
         },
         "energy and forces": {
-            "scalar_tensor": energy_and_forces("experimental.scalar_tensor", frame),
-            "soap_bpnn": energy_and_forces("soap_bpnn", frame, legacy=True),
-            "soap_bpnn, legacy: false": energy_and_forces(
-                "soap_bpnn", frame, legacy=False
-            ),
+            name: prediction(name, energy(), frame, gradients=True)
+            for name in ARCHITECTURES
         },
-        "spherical target, λ = 0 ... 6": {
-            "scalar_tensor": spherical_target("experimental.scalar_tensor", frame),
-            "soap_bpnn": spherical_target("soap_bpnn", frame, legacy=True),
-            "soap_bpnn, legacy: false": spherical_target(
-                "soap_bpnn", frame, legacy=False
-            ),
+        "spherical target, λ = 0 … 6": {
+            name: prediction(name, spherical(), frame, gradients=False)
+            for name in ARCHITECTURES
         },
     }
     print("\n| task | what | ms | ratio |")
     print("|---|---|---|---|")
+    results: Dict[str, Dict[str, float]] = {}
     for task, steps in groups.items():
-        times: Dict[str, List[float]] = {name: [] for name in steps}
-        for repetition in range(repetitions + 3):
-            for name, step in steps.items():
-                start = time.perf_counter()
-                step()
-                if repetition >= 3:  # TorchScript optimises in the first calls
-                    times[name].append(1e3 * (time.perf_counter() - start))
-        medians = {name: statistics.median(values) for name, values in times.items()}
-        for name, median in medians.items():
-            ratio = median / medians["scalar_tensor"]
+        results[task] = measure(steps, arguments.repetitions)
+        for name, median in results[task].items():
+            ratio = median / results[task]["scalar_tensor"]
             print(f"| {task} | {name} | {median:.1f} | {ratio:.1f} |", flush=True)
+    plot(results, arguments.plot)
+
+    bandwidth, peak = ceilings()
+    print(f"\nceilings: {bandwidth / 1e9:.1f} GB/s, {peak / 1e9:.0f} GFLOP/s\n")
+    print("| task | MB | MFLOP | ms at the bandwidth | ms at the peak | ms |")
+    print("|---|---|---|---|---|---|")
+    for task, steps in groups.items():
+        step = steps["scalar_tensor"]
+        assert step is not None
+        moved, flops = work(step)
+        print(
+            f"| {task} | {moved / 1e6:.0f} | {flops / 1e6:.0f} "
+            f"| {1e3 * moved / bandwidth:.1f} | {1e3 * flops / peak:.1f} "
+            f"| {results[task]['scalar_tensor']:.1f} |"
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,85 @@
+"""Time and memory of energy and forces against the number of atoms.
+
+Water of 81 to 20,577 atoms, float32, every size and architecture in a process of its
+own: median time of a step, and how much the step adds to the peak memory of the process.
+Needs ``pip install "metatrain[soap-bpnn]"``.
+
+::
+
+    python benchmarks/scaling.py         # prints a table and the exponents
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from typing import Dict
+
+import numpy as np
+from water import energy, prediction, water
+
+
+SIDES = [3, 4, 6, 9, 13, 19]  # molecules along each edge of the box
+NAMES = ["scalar_tensor", "soap_bpnn", "soap_bpnn, legacy: false"]
+
+
+def one(name: str, side: int) -> Dict[str, float]:
+    """Measure in this process."""
+    frame = water(side)
+    step = prediction(name, energy(), frame, gradients=True)
+    assert step is not None
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    times = []
+    for repetition in range(8):
+        start = time.perf_counter()
+        step()
+        if repetition >= 3:
+            times.append(time.perf_counter() - start)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "atoms": len(frame),
+        "ms": 1e3 * statistics.median(times),
+        "MB": (after - before) / 1024,
+    }
+
+
+def main() -> None:
+    """Measure everything and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(one(arguments.one[0], int(arguments.one[1]))))
+        return
+    print("| atoms | what | ms | µs / atom | kB / atom |")
+    print("|---|---|---|---|---|")
+    results: Dict[str, Dict[float, float]] = {name: {} for name in NAMES}
+    for side in SIDES:
+        for name in NAMES:
+            output = subprocess.run(
+                [sys.executable, __file__, "--one", name, str(side)],
+                capture_output=True,
+                text=True,
+            )
+            if output.returncode != 0:
+                print(f"| {3 * side**3} | {name} | failed | | |", flush=True)
+                continue
+            r = json.loads(output.stdout.splitlines()[-1])
+            results[name][r["atoms"]] = r["ms"]
+            print(
+                f"| {r['atoms']} | {name} | {r['ms']:.1f} "
+                f"| {1e3 * r['ms'] / r['atoms']:.1f} "
+                f"| {1024 * r['MB'] / r['atoms']:.0f} |",
+                flush=True,
+            )
+    for name, times in results.items():
+        atoms = np.array(sorted(times))
+        exponent = np.polyfit(np.log(atoms), np.log([times[n] for n in atoms]), 1)[0]
+        print(f"{name}: time ∝ atoms^{exponent:.2f}")
+
+
+if __name__ == "__main__":
+    main()
