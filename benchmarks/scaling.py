@@ -1,7 +1,7 @@
 """Time and memory of energy and forces against the number of atoms.
 
 Water of 81 to 20,577 atoms, float32, every size and architecture in a process of its
-own: median time of a step, and how much the step adds to the peak memory of the process.
+own: median time of a step, and what the steps add to the peak memory of the process.
 Needs ``pip install "metatrain[soap-bpnn]"``.
 
 ::

@@ -1,6 +1,8 @@
 """Structures, targets and models for the tests."""
 
 import copy
+import os
+import shutil
 from pathlib import Path
 
 import ase
@@ -119,3 +121,11 @@ def predict(model, frames, names, sample_kind="atom", selected_atoms=None):
     outputs = {name: ModelOutput(sample_kind=sample_kind) for name in names}
     dtype = next(model.parameters()).dtype
     return model(prepare(model, frames, dtype), outputs, selected_atoms)
+
+
+def link(source, destination):
+    """Share the content of a file where the file system can."""
+    try:
+        os.link(source, destination)
+    except OSError:
+        shutil.copy2(source, destination)

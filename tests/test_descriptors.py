@@ -66,6 +66,23 @@ EXPANSIONS = {
             "radial": {"type": "Gto", "max_radial": 3},
         },
     )["expansion"],
+    "extreme": hypers(
+        expansion__cutoff={
+            "radius": 2.0,
+            "smoothing": {"type": "ShiftedCosine", "width": 2.0},
+        },
+        expansion__density={
+            "type": "Gaussian",
+            "width": 0.15,
+            "center_atom_weight": 0.0,
+            "scaling": None,
+        },
+        expansion__basis={
+            "type": "TensorProduct",
+            "max_angular": 9,
+            "radial": {"type": "Gto", "max_radial": 0},
+        },
+    )["expansion"],
 }
 
 

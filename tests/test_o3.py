@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import scipy.special
+import sphericart
 import torch
 from metatomic.torch.o3 import random_transformations
 
@@ -120,6 +121,14 @@ def test_spherical_harmonics_are_the_usual_ones():
             np.testing.assert_allclose(
                 harmonics[:, l * l + l + m], expected, atol=1e-12, rtol=0
             )
+
+
+def test_spherical_harmonics_are_those_of_sphericart():
+    points = np.random.default_rng(0).normal(size=(50, 3))
+    reference = sphericart.SphericalHarmonics(10).compute(points)
+    directions = points / np.linalg.norm(points, axis=1, keepdims=True)
+    values = SphericalHarmonics(10)(torch.tensor(directions))
+    np.testing.assert_allclose(values.numpy(), reference, atol=1e-12)
 
 
 def test_spherical_harmonics_in_float32():

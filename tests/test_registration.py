@@ -8,20 +8,13 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from helpers import link
 from omegaconf import OmegaConf
 
 from options import write_options
 
 
 PROJECT = Path(__file__).parent.parent
-
-
-def link(source, destination):
-    """Share the content of a file where the file system can."""
-    try:
-        os.link(source, destination)
-    except OSError:
-        shutil.copy2(source, destination)
 
 
 @pytest.fixture(params=["normal", "editable"])

@@ -1,5 +1,6 @@
 """Real training runs."""
 
+import logging
 import math
 import os
 import socket
@@ -10,6 +11,7 @@ import ase.io
 import numpy as np
 import pytest
 import torch
+from ase.calculators.singlepoint import SinglePointCalculator
 from helpers import DATA, make_model, molecules, predict, prepare, spherical
 from metatomic.torch import load_atomistic_model
 from metatomic_ase import MetatomicCalculator
@@ -74,6 +76,47 @@ def test_restart_is_exact(tmp_path):
     for key in whole:
         if key.endswith(("state_dict", "state", "epoch", "metric", "seed")):
             assert_same(whole[key], restarted[key], key)
+
+
+PREPARED = {
+    "tensors": {},
+    "energy with gradients": {
+        "training_set__targets": {
+            "energy": {"key": "energy", "unit": "eV", "forces": {"key": "forces"}},
+        }
+    },
+    "packed batches": {"architecture__training__max_atoms_per_batch": 60},
+}
+
+
+@pytest.mark.parametrize("changes", PREPARED.values(), ids=PREPARED)
+def test_training_from_memory_is_the_same(changes, tmp_path, caplog):
+    """Batches that are kept in memory equal those that are prepared in every epoch."""
+    caplog.set_level(logging.INFO)
+    frames = molecules(20)
+    rng = np.random.default_rng(0)
+    for frame in frames:
+        forces = rng.normal(size=frame.positions.shape)
+        frame.calc = SinglePointCalculator(frame, energy=rng.normal(), forces=forces)
+    frames[3].info["mu"] = np.full(3, np.nan)
+    ase.io.write("data.xyz", frames)
+    results = []
+    for memory in (0.0, 1e-5, 1.0):
+        options = write_options(systems="data.xyz", validation_set=0.2, test_set=0.0)
+        if "training_set__targets" in changes:
+            options.training_set.targets = {}
+        for path, value in changes.items():
+            OmegaConf.update(options, path.replace("__", "."), value)
+        options.architecture.training.cache_memory = memory
+        results.append(train(tmp_path / str(memory), options))
+        # 10 kB is enough for none of the sets
+        assert ("does not fit into 'cache_memory'" in caplog.text) == (memory == 1e-5)
+        caplog.clear()
+    for result in results[1:]:
+        assert result["best_metric"] == pytest.approx(results[0]["best_metric"])
+        for name, weights in results[0]["model_state_dict"].items():
+            if not name.startswith("baseline"):
+                torch.testing.assert_close(result["model_state_dict"][name], weights)
 
 
 def test_best_epoch_is_exported(tmp_path):

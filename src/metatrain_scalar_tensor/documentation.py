@@ -60,9 +60,8 @@ class ScalingHypers(TypedDict):
     """``rate`` of the formula, without unit."""
     scale: PositiveFloat = 2.0
     """Distance of the switch, in the length unit of the dataset."""
-    exponent: NonNegativeFloat = 7.0
-    """Steepness of the switch; 0 turns the scaling off. Source: the defaults of
-    metatrain's GAP."""
+    exponent: PositiveFloat = 7.0
+    """Steepness of the switch. Source: the defaults of metatrain's GAP."""
 
 
 class AtomicDensityHypers(TypedDict):
@@ -75,8 +74,8 @@ class AtomicDensityHypers(TypedDict):
     """Standard deviation of the Gaussian, in the length unit of the dataset."""
     center_atom_weight: NonNegativeFloat = 1.0
     """Weight of the center atom in its own density."""
-    scaling: ScalingHypers = init_with_defaults(ScalingHypers)
-    """Radial scaling of the contributions."""
+    scaling: Optional[ScalingHypers] = init_with_defaults(ScalingHypers)
+    """Radial scaling of the contributions; ``null`` for none."""
 
 
 class RadialBasisHypers(TypedDict):

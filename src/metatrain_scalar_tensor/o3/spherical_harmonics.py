@@ -1,6 +1,7 @@
 """Real spherical harmonics."""
 
 import math
+
 import numpy as np
 import torch
 from numpy.polynomial import Chebyshev, Legendre
