@@ -1,10 +1,11 @@
 """Time per step on 648 atoms of water, beside metatrain's other architectures.
 
-Everything in one process with the same threads, one repetition of each in turn (``pet``
-and ``experimental.space``, which take very long, afterwards). ``soap_bpnn`` has equal cutoff and numbers of angular and radial functions; the two others have their
-defaults. Neighbor lists are computed beforehand.
-Needs ``pip install "metatrain[soap-bpnn,space]" matplotlib``; what is not installed is
-left out.
+Everything in one process with the same threads, one repetition of each in turn; ``pet``
+and ``experimental.space``, which take very long, afterwards. ``soap_bpnn`` has equal
+cutoff and numbers of angular and radial functions, these two have their defaults.
+Neighbor lists are computed beforehand. Needs
+``pip install "metatrain[soap-bpnn,space]" matplotlib``; what is not installed is left
+out.
 
 ::
 

@@ -8,6 +8,32 @@ from ..o3 import CoupledProduct, Irrep
 from .contraction import Contraction
 
 
+class Powers(torch.nn.Module):
+    r"""The maximally coupled powers :math:`[v^{\otimes l}]_l` of vectors.
+
+    Scaled to unit norm for unit vectors.
+
+    :param max_degree: largest ``l``.
+    """
+
+    def __init__(self, max_degree: int) -> None:
+        super().__init__()
+        self.raise_degree = torch.nn.ModuleList(
+            CoupledProduct(1, l, l + 1, unit=True) for l in range(1, max_degree)
+        )
+
+    def forward(self, vectors: torch.Tensor) -> List[torch.Tensor]:
+        """Raise vectors to powers.
+
+        :param vectors: ``(atoms, 3, channels)``
+        :return: for every ``l`` from 0, ``(atoms, 2l + 1, channels)``
+        """
+        powers = [torch.ones_like(vectors[:, :1]), vectors]
+        for multiply in self.raise_degree:
+            powers.append(multiply(vectors, powers[-1]))
+        return powers
+
+
 class Monomials(torch.nn.Module):
     r"""All maximally coupled products of two vectors at a total degree.
 
@@ -20,32 +46,24 @@ class Monomials(torch.nn.Module):
     def __init__(self, degree: int) -> None:
         super().__init__()
         self.degree = degree
-        self.raise_degree = torch.nn.ModuleList(
-            CoupledProduct(1, l, l + 1, unit=True) for l in range(1, degree)
-        )
         self.couple = torch.nn.ModuleList(
-            CoupledProduct(k, degree - k, degree, unit=True) for k in range(degree + 1)
+            CoupledProduct(k, degree - k, degree, unit=True) for k in range(1, degree)
         )
 
-    def powers(self, vector: torch.Tensor) -> List[torch.Tensor]:
-        """The powers of a vector, ``(atoms, 2l + 1, 1)`` for ``l`` up to the degree."""
-        powers = [torch.ones_like(vector[:, :1]), vector]
-        for multiply in self.raise_degree:
-            powers.append(multiply(vector, powers[-1]))
-        return powers
-
-    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    def forward(self, powers: List[torch.Tensor]) -> torch.Tensor:
         """Multiply.
 
-        :param a: vectors, ``(atoms, 3, 1)``
-        :param b: vectors, ``(atoms, 3, 1)``
+        :param powers: the powers of ``a`` and ``b``, ``(atoms, 2l + 1, 2)``
         :return: ``(atoms, 2l + 1, l + 1)``
         """
-        powers_a = self.powers(a)
-        powers_b = self.powers(b)
-        products: List[torch.Tensor] = []
-        for k, couple in enumerate(self.couple):
-            products.append(couple(powers_a[k], powers_b[self.degree - k]))
+        if self.degree == 0:
+            return powers[0][:, :, :1]
+        products = [powers[self.degree][:, :, 1:]]  # k = 0
+        for i, couple in enumerate(self.couple):
+            k = i + 1
+            a, b = powers[k][:, :, :1], powers[self.degree - k][:, :, 1:]
+            products.append(couple(a, b))
+        products.append(powers[self.degree][:, :, :1])
         return torch.cat(products, dim=2)
 
 
@@ -78,6 +96,7 @@ class VectorBasis(torch.nn.Module):
         self.o3_lambda = irrep.o3_lambda
         self.num_tensors = 2 * irrep.o3_lambda + 1
         self.vectors = Contraction(num_types, num_inputs, 3)
+        self.powers = Powers(irrep.o3_lambda)
         self.leading = Monomials(irrep.o3_lambda if self.proper else 0)  # if proper
         self.lower = Monomials(max(irrep.o3_lambda - 1, 0))
         self.extend = CoupledProduct(
@@ -96,9 +115,10 @@ class VectorBasis(torch.nn.Module):
         vectors = self.vectors(density[1], center_type)  # (atoms, 3, 3)
         vectors = vectors * torch.rsqrt(1.0 + vectors.pow(2).sum(1, keepdim=True))
         a, b, c = vectors[:, :, 0:1], vectors[:, :, 1:2], vectors[:, :, 2:3]
-        lower = self.lower(a, b)  # (atoms, 2λ - 1, λ)
+        powers = self.powers(vectors[:, :, :2])
+        lower = self.lower(powers)  # (atoms, 2λ - 1, λ)
         if self.proper:
-            return torch.cat([self.leading(a, b), self.extend(lower, c)], dim=2)
+            return torch.cat([self.leading(powers), self.extend(lower, c)], dim=2)
         # (y, z, x) is a cyclic permutation: the vector product has its usual form
         b_c = torch.linalg.cross(b, c, dim=1)
         if self.o3_lambda == 0:

@@ -94,5 +94,6 @@ class CoupledProduct(torch.nn.Module):
         :param y: ``(atoms, 2 l2 + 1, channels)``
         :return: ``(atoms, 2 l3 + 1, channels)``
         """
-        products = x.unsqueeze(2) * y.unsqueeze(1)  # (atoms, m1, m2, channels)
-        return self.coefficients.T @ products.flatten(1, 2)  # (atoms, m3, channels)
+        x, y = x.transpose(1, 2), y.transpose(1, 2)
+        products = (x.unsqueeze(3) * y.unsqueeze(2)).flatten(2)
+        return (products @ self.coefficients).transpose(1, 2)  # (atoms, m3, channels)
