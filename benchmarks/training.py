@@ -2,9 +2,9 @@
 
 500 distorted geometries of acetaldehyde (7 atoms), batches of 16, both architectures
 with equal cutoff and numbers of angular and radial functions and otherwise their
-defaults. The targets are random: only the time is looked at. An epoch is the difference
-between a long and a short run of ``mtt train``, divided by the number of epochs between
-them, several times in turn. Needs ``pip install "metatrain[soap-bpnn]"``.
+defaults. The targets are random: only the time is looked at. It is taken between the
+lines that ``mtt train`` logs every five epochs, in several runs in turn. Needs
+``pip install "metatrain[soap-bpnn]"``.
 
 ::
 
@@ -30,7 +30,7 @@ from omegaconf import OmegaConf
 from water import CUTOFF, MAX_ANGULAR, NUM_RADIAL
 
 
-SHORT, LONG = 1, 11  # epochs
+NUM_EPOCHS, LOG_INTERVAL = 21, 5
 
 TARGETS: Dict[str, Dict[str, Any]] = {
     "dipole and polarizability": {
@@ -64,8 +64,21 @@ def write_molecules(path: Path, num_structures: int) -> None:
     ase.io.write(path, frames)
 
 
-def duration(architecture: str, targets: str, num_epochs: int, folder: Path) -> float:
-    """Seconds of one run."""
+class EpochTimes(logging.Handler):
+    """Remembers when the lines of epochs were logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.times: List[float] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Look at one line."""
+        if record.getMessage().startswith("Epoch:"):
+            self.times.append(time.perf_counter())
+
+
+def durations(architecture: str, targets: str, folder: Path) -> List[float]:
+    """Seconds per epoch in one run."""
     options = {**ARCHITECTURES[architecture]}
     hypers = get_default_hypers(options["name"])["model"]
     if options["name"] == "soap_bpnn":
@@ -77,7 +90,11 @@ def duration(architecture: str, targets: str, num_epochs: int, folder: Path) -> 
         hypers["expansion"]["basis"]["max_angular"] = MAX_ANGULAR
         hypers["expansion"]["basis"]["radial"]["max_radial"] = NUM_RADIAL - 1
     options["model"] = {**hypers, **options.get("model", {})}
-    options["training"] = {"num_epochs": num_epochs, "batch_size": 16}
+    options["training"] = {
+        "num_epochs": NUM_EPOCHS,
+        "log_interval": LOG_INTERVAL,
+        "batch_size": 16,
+    }
     data = {
         "systems": {"read_from": str(folder / "train.xyz"), "length_unit": "angstrom"},
         "targets": TARGETS[targets],
@@ -95,19 +112,21 @@ def duration(architecture: str, targets: str, num_epochs: int, folder: Path) -> 
             "validation_set": validation,
         }
     )
+    handler = EpochTimes()
+    logging.root.setLevel(logging.INFO)
+    logging.root.addHandler(handler)
     with tempfile.TemporaryDirectory() as name:
         outputs = Path(name)
-        start = time.perf_counter()
         train_model(configuration, output=outputs / "model.pt", checkpoint_dir=outputs)
-        return time.perf_counter() - start
+    logging.root.removeHandler(handler)
+    return (np.diff(handler.times) / LOG_INTERVAL).tolist()
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=3)
-    repetitions = parser.parse_args().repetitions
-    logging.disable(logging.WARNING)
+    parser.add_argument("--rounds", type=int, default=2)
+    rounds = parser.parse_args().rounds
     warnings.filterwarnings("ignore")
     print("| targets | architecture | s / epoch | ratio |")
     print("|---|---|---|---|")
@@ -117,11 +136,9 @@ def main() -> None:
         write_molecules(folder / "validation.xyz", 16)
         for targets in TARGETS:
             times: Dict[str, List[float]] = {name: [] for name in ARCHITECTURES}
-            for _ in range(repetitions):
+            for _ in range(rounds):
                 for architecture, values in times.items():
-                    short = duration(architecture, targets, SHORT, folder)
-                    long = duration(architecture, targets, LONG, folder)
-                    values.append((long - short) / (LONG - SHORT))
+                    values += durations(architecture, targets, folder)
             medians = {
                 name: statistics.median(values) for name, values in times.items()
             }

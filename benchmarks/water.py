@@ -198,15 +198,21 @@ def expansion(what: str, frame: ase.Atoms, gradients: bool) -> Optional[Step]:
     return step
 
 
-def measure(steps: Dict[str, Optional[Step]], repetitions: int) -> Dict[str, float]:
-    """Median time of every step in ms, in turn."""
+def measure(steps: Dict[str, Optional[Step]], rounds: int) -> Dict[str, float]:
+    """Median time of every step in ms.
+
+    Each runs three times in a row, in turn with the others. The first of the three is
+    not counted, since it finds the caches as the others have left them, nor are the
+    first two rounds, in which TorchScript optimises.
+    """
     times: Dict[str, List[float]] = {k: [] for k, step in steps.items() if step}
-    for repetition in range(repetitions + 3):
+    for i in range(rounds + 2):
         for name in times:
-            start = time.perf_counter()
-            steps[name]()  # type: ignore[misc]
-            if repetition >= 3:  # TorchScript optimises in the first calls
-                times[name].append(1e3 * (time.perf_counter() - start))
+            for repetition in range(3):
+                start = time.perf_counter()
+                steps[name]()  # type: ignore[misc]
+                if i > 1 and repetition > 0:
+                    times[name].append(1e3 * (time.perf_counter() - start))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -236,7 +242,7 @@ def plot(results: Dict[str, Dict[str, float]], path: Path) -> None:
 def main() -> None:
     """Measure, print and plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--plot", type=Path, default=Path("water-benchmark.png"))
     arguments = parser.parse_args()
     frame = water()
@@ -263,8 +269,8 @@ def main() -> None:
     results: Dict[str, Dict[str, float]] = {}
     for task, steps in groups.items():
         slow = {name: steps.pop(name) for name in SLOW if name in steps}
-        results[task] = measure(steps, arguments.repetitions)
-        results[task].update(measure(slow, 2))
+        results[task] = measure(steps, arguments.rounds)
+        results[task].update(measure(slow, 1))
         for name, median in results[task].items():
             ratio = median / results[task]["scalar_tensor"]
             print(f"| {task} | {name} | {median:.1f} | {ratio:.1f} |", flush=True)
