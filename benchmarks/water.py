@@ -223,16 +223,15 @@ def plot(results: Dict[str, Dict[str, float]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(
-        1, len(results), figsize=(3.2 * len(results), 3.4), layout="constrained"
-    )
-    for axis, (task, medians) in zip(axes, results.items()):
+    figure, axes = pyplot.subplots(2, 2, figsize=(8.4, 4.6), layout="constrained")
+    for axis, (task, medians) in zip(axes.flat, results.items()):
         ratios = {k: v / medians["scalar_tensor"] for k, v in medians.items()}
         names = list(ratios)[::-1]
         colors = ["C1" if name == "scalar_tensor" else "C0" for name in names]
         bars = axis.barh(names, [ratios[name] for name in names], color=colors)
-        axis.bar_label(bars, fmt="%.1f", padding=2)
-        axis.set_xlim(0, 1.2 * max(ratios.values()))
+        axis.bar_label(bars, fmt="%.1f", padding=2, fontsize=9)
+        axis.set_xscale("log")
+        axis.set_xlim(0.5, 3 * max(ratios.values()))
         axis.set_title(task, fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("time, in units of scalar_tensor's", fontsize=10)
