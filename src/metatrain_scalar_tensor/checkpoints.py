@@ -31,6 +31,14 @@ def upgrade(
     return checkpoint
 
 
+def model_update_v1_v2(checkpoint: Dict[str, Any]) -> None:
+    """There were no products of pairs of density channels.
+
+    :param checkpoint: checkpoint with a model of version 1, changed in place.
+    """
+    checkpoint["model_data"]["model_hypers"]["tensor_basis"].setdefault("pairs", None)
+
+
 def trainer_update_v1_v2(checkpoint: Dict[str, Any]) -> None:
     """Data sets are kept in memory, and the optimizer is the fused one.
 

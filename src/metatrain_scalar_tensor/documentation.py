@@ -128,23 +128,31 @@ class NetworkHypers(TypedDict):
     """Width of every hidden layer, and number of features."""
 
 
+PairCouplings = Literal["maximal", "all"]
+
+
 class TensorBasisHypers(TypedDict):
     """The equivariant tensors ``B_b`` that the coefficients multiply.
 
-    Scalars (λ = 0, σ = +1) need none. For all other targets at least one of the two
+    Scalars (λ = 0, σ = +1) need none. For all other targets ``vectors`` or ``density``
     must be on.
     """
 
     vectors: bool = True
     """The maximally coupled products of three learned vectors, 2λ + 1 tensors
     (λ-MCoV, `arXiv:2505.05404 <https://arxiv.org/abs/2505.05404>`_). They
-    vanish or coincide where the symmetry of a site leaves no three vectors; ``density``
-    then completes them."""
+    vanish or coincide where the symmetry of a site leaves no three vectors; the others
+    then complete them."""
     density: bool = True
-    """Learned contractions of the l = λ density, and for pseudotensors its odd
+    """Learned contractions of the l = λ density, and for pseudotensors its maximal odd
     couplings (same paper, the λ-density correction)."""
+    pairs: Optional[PairCouplings] = "all"
+    """Coupled products of two density channels: the ``maximal`` ones, ``l1 + l2 = λ``
+    (λ + 1 for pseudotensors), or ``all``; ``null`` for none. With ``all``, every tensor
+    that the symmetry of a site allows can be predicted."""
     num_channels: PositiveInt = 8
-    """Number of learned contractions in ``density``."""
+    """Number of learned contractions in ``density``, and of products for each pair of
+    angular channels in ``pairs``."""
 
 
 DensityEngine = Literal["auto", "featomic", "torch"]

@@ -6,11 +6,8 @@ import torch
 
 from ..documentation import TensorBasisHypers
 from ..o3 import Irrep
-from .density import (
-    ProperDensityBasis,
-    PseudoDensityBasis,
-    PseudoscalarDensityBasis,
-)
+from .density import DensityBasis
+from .pairs import AxialBasis, PairBasis, TripleBasis, pair_ranks
 from .vectors import VectorBasis
 
 
@@ -60,36 +57,44 @@ class TensorBasis(torch.nn.Module):
                 f"{max_angular}: set 'model.expansion.basis.max_angular' to {required} "
                 "or more"
             )
-        if not (is_scalar or hypers["vectors"] or hypers["density"]):
-            raise ValueError(
-                f"there is no tensor with o3_lambda={o3_lambda}, "
-                f"o3_sigma={o3_sigma:+d} left: set at least one of 'vectors' and "
-                "'density' of 'model.tensor_basis' to true"
-            )
-
+        num_channels = hypers["num_channels"]
+        couplings = hypers["pairs"]
+        if couplings is None and hypers["density"] and o3_sigma == -1:
+            couplings = "maximal"  # a single channel gives no pseudotensor
         parts: List[Any] = []
         if is_scalar:
             parts.append(ScalarBasis())
         else:
-            num_channels = hypers["num_channels"]
             if hypers["vectors"]:
                 parts.append(VectorBasis(irrep, num_types, num_inputs))
             if hypers["density"] and o3_sigma == 1:
                 parts.append(
-                    ProperDensityBasis(o3_lambda, num_types, num_inputs, num_channels)
+                    DensityBasis(o3_lambda, num_types, num_inputs, num_channels)
                 )
-            elif hypers["density"] and o3_lambda == 0:
+            if couplings is not None and o3_lambda == 0:
                 parts.append(
-                    PseudoscalarDensityBasis(
-                        max_angular, num_types, num_inputs, num_channels
+                    TripleBasis(
+                        couplings, max_angular, num_types, num_inputs, num_channels
                     )
                 )
-            elif hypers["density"]:
-                parts.append(
-                    PseudoDensityBasis(
-                        o3_lambda, max_angular, num_types, num_inputs, num_channels
+            elif couplings is not None:
+                ranks = pair_ranks(irrep, couplings, max_angular)
+                if len(ranks) > 0:
+                    parts.append(
+                        PairBasis(o3_lambda, ranks, num_types, num_inputs, num_channels)
                     )
-                )
+                if couplings == "all" and o3_sigma == -1 and o3_lambda > 1:
+                    parts.append(
+                        AxialBasis(
+                            o3_lambda, max_angular, num_types, num_inputs, num_channels
+                        )
+                    )
+        if len(parts) == 0:
+            raise ValueError(
+                f"there is no tensor with o3_lambda={o3_lambda}, "
+                f"o3_sigma={o3_sigma:+d} left: set 'vectors' or 'density' of "
+                "'model.tensor_basis' to true"
+            )
         self.parts = torch.nn.ModuleList(parts)
         self.num_tensors = sum(part.num_tensors for part in parts)
 
