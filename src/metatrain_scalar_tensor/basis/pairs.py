@@ -92,11 +92,11 @@ class PairBasis(torch.nn.Module):
         :return: ``(atoms, 2λ + 1, num_tensors)``
         """
         y: List[torch.Tensor] = []
-        for l, contract in zip(self.y_ranks, self.x):
-            y.append(contract(density[l], center_type))
+        for i, contract in enumerate(self.x):
+            y.append(contract(density[self.y_ranks[i]], center_type))
         z: List[torch.Tensor] = []
-        for l, contract in zip(self.z_ranks, self.y):
-            z.append(contract(density[l], center_type))
+        for i, contract in enumerate(self.y):
+            z.append(contract(density[self.z_ranks[i]], center_type))
         tensors: List[torch.Tensor] = []
         for i, couple in enumerate(self.couple):
             tensors.append(couple(y[self.y_index[i]], z[self.z_index[i]]))
