@@ -6,12 +6,29 @@ import torch
 from helpers import TYPES, cluster, hypers, make_model, prepare, spherical
 
 from metatrain_scalar_tensor.basis import TensorBasis
+from metatrain_scalar_tensor.basis.pairs import pair_ranks
 from metatrain_scalar_tensor.o3 import Irrep
 
 
 KINDS = {
-    "vectors": {"vectors": True, "density": False, "num_channels": 1},
-    "density": {"vectors": False, "density": True, "num_channels": 13},
+    "vectors": {
+        "vectors": True,
+        "density": False,
+        "pairs": None,
+        "num_channels": 1,
+    },
+    "density": {
+        "vectors": False,
+        "density": True,
+        "pairs": None,
+        "num_channels": 13,
+    },
+    "pairs": {
+        "vectors": False,
+        "density": False,
+        "pairs": "all",
+        "num_channels": 7,
+    },
 }
 
 
@@ -73,8 +90,17 @@ def test_number_of_vector_tensors_is_that_of_the_components():
 
 def test_each_kind_can_be_switched_off():
     default = hypers()["tensor_basis"]
+    switches = [{}, {"vectors": False}, {"density": False}, {"pairs": None}]
     sizes = [
         TensorBasis(Irrep(2, 1), {**default, **switch}, 6, 4, 3).num_tensors
-        for switch in ({}, {"vectors": False}, {"density": False})
+        for switch in switches
     ]
-    assert sizes[0] == sizes[1] + sizes[2]
+    assert sum(sizes[0] - size for size in sizes) == sizes[0]
+
+
+def test_pairs_are_all_or_maximal():
+    assert pair_ranks(Irrep(2, 1), "maximal", 4) == [(1, 1)]
+    assert pair_ranks(Irrep(2, -1), "maximal", 4) == [(1, 2)]
+    assert pair_ranks(Irrep(3, 1), "maximal", 4) == [(1, 2)]
+    assert pair_ranks(Irrep(2, 1), "all", 3) == [(1, 1), (1, 3), (2, 2), (3, 3)]
+    assert pair_ranks(Irrep(1, -1), "all", 3) == [(1, 1), (2, 2), (3, 3)]

@@ -113,7 +113,12 @@ def test_no_tensor_left():
     with pytest.raises(ValueError, match="at least one of 'vectors' and 'density'"):
         make_model(
             {"y": spherical((1, 1))},
-            tensor_basis={"vectors": False, "density": False, "num_channels": 1},
+            tensor_basis={
+                "vectors": False,
+                "density": False,
+                "pairs": "maximal",  # of which there is none for λ = 1
+                "num_channels": 1,
+            },
         )
 
 

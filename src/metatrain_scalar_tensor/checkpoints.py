@@ -32,11 +32,19 @@ def upgrade(
 
 
 def model_update_v1_v2(checkpoint: Dict[str, Any]) -> None:
-    """There were no products of pairs of density channels.
+    """There were no products of pairs of density channels but those of pseudotensors.
 
     :param checkpoint: checkpoint with a model of version 1, changed in place.
+    :raises RuntimeError: if the model has pseudotensors, whose channels were different
+        for every center type.
     """
     checkpoint["model_data"]["model_hypers"]["tensor_basis"].setdefault("pairs", None)
+    for name in checkpoint["model_state_dict"]:
+        if name.startswith("bases.") and (".x." in name or ".y." in name):
+            raise RuntimeError(
+                "Unable to upgrade the checkpoint: models of version 1 with targets "
+                "that contain pseudotensors can't be used any more, train a new one"
+            )
 
 
 def trainer_update_v1_v2(checkpoint: Dict[str, Any]) -> None:

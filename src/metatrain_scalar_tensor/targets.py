@@ -98,6 +98,10 @@ class BlockHead(torch.nn.Module):
             torch.nn.Linear(num_features, size * self.num_properties, bias=False)
             for size in num_tensors
         )
+        for weights, size in zip(
+            self.coefficients.parameters(), num_tensors, strict=True
+        ):  # so that the sum over the tensors is as large as one of them
+            weights.data.mul_(size**-0.5)
         self.is_cartesian = is_cartesian
         if is_cartesian:
             to_cartesian = cartesian_irreps(len(self.shape))[1].flatten(1)

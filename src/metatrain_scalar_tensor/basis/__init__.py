@@ -80,9 +80,7 @@ class TensorBasis(torch.nn.Module):
             elif couplings is not None:
                 ranks = pair_ranks(irrep, couplings, max_angular)
                 if len(ranks) > 0:
-                    parts.append(
-                        PairBasis(o3_lambda, ranks, num_types, num_inputs, num_channels)
-                    )
+                    parts.append(PairBasis(o3_lambda, ranks, num_inputs, num_channels))
                 if couplings == "all" and o3_sigma == -1 and o3_lambda > 1:
                     parts.append(
                         AxialBasis(
@@ -92,8 +90,8 @@ class TensorBasis(torch.nn.Module):
         if len(parts) == 0:
             raise ValueError(
                 f"there is no tensor with o3_lambda={o3_lambda}, "
-                f"o3_sigma={o3_sigma:+d} left: set 'vectors' or 'density' of "
-                "'model.tensor_basis' to true"
+                f"o3_sigma={o3_sigma:+d} left: set at least one of 'vectors' and "
+                "'density' of 'model.tensor_basis' to true"
             )
         self.parts = torch.nn.ModuleList(parts)
         self.num_tensors = sum(part.num_tensors for part in parts)

@@ -51,7 +51,6 @@ class PairBasis(torch.nn.Module):
 
     :param o3_lambda: rank of the tensors.
     :param ranks: the pairs ``(l1, l2)``.
-    :param num_types: number of center types.
     :param num_inputs: number of channels of the density.
     :param num_channels: number of products for every pair.
     """
@@ -60,24 +59,19 @@ class PairBasis(torch.nn.Module):
         self,
         o3_lambda: int,
         ranks: List[Tuple[int, int]],
-        num_types: int,
         num_inputs: int,
         num_channels: int,
     ) -> None:
         super().__init__()
         self.ranks = ranks
         self.num_tensors = len(ranks) * num_channels
-        # channels that several pairs have in common are computed once
-        self.y_ranks = list(dict.fromkeys(l1 for l1, _ in ranks))
-        self.z_ranks = list(dict.fromkeys(l2 for _, l2 in ranks))
-        self.y_index = [self.y_ranks.index(l1) for l1, _ in ranks]
-        self.z_index = [self.z_ranks.index(l2) for _, l2 in ranks]
-        self.x = torch.nn.ModuleList(
-            Contraction(num_types, num_inputs, num_channels) for _ in self.y_ranks
+        # the same for all center types: these differ by their coefficients
+        self.channels = torch.nn.ModuleList(
+            torch.nn.Linear(num_inputs, 2 * num_channels, bias=False)
+            for _ in range(max(l2 for _, l2 in ranks))  # l = 1, 2, ...
         )
-        self.y = torch.nn.ModuleList(
-            Contraction(num_types, num_inputs, num_channels) for _ in self.z_ranks
-        )
+        for weights in self.channels.parameters():
+            torch.nn.init.normal_(weights, std=num_inputs**-0.5)
         self.couple = torch.nn.ModuleList(
             CoupledProduct(l1, l2, o3_lambda) for l1, l2 in ranks
         )
@@ -88,18 +82,19 @@ class PairBasis(torch.nn.Module):
         """Build the tensors.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
-        :param center_type: index of the type, ``(atoms,)``
+        :param center_type: not needed.
         :return: ``(atoms, 2λ + 1, num_tensors)``
         """
         y: List[torch.Tensor] = []
-        for i, contract in enumerate(self.x):
-            y.append(contract(density[self.y_ranks[i]], center_type))
         z: List[torch.Tensor] = []
-        for i, contract in enumerate(self.y):
-            z.append(contract(density[self.z_ranks[i]], center_type))
+        for i, linear in enumerate(self.channels):
+            y_of_l, z_of_l = linear(density[i + 1]).chunk(2, dim=2)
+            y.append(y_of_l)
+            z.append(z_of_l)
         tensors: List[torch.Tensor] = []
         for i, couple in enumerate(self.couple):
-            tensors.append(couple(y[self.y_index[i]], z[self.z_index[i]]))
+            l1, l2 = self.ranks[i]
+            tensors.append(couple(y[l1 - 1], z[l2 - 1]))
         return torch.cat(tensors, dim=2)
 
 
@@ -130,7 +125,7 @@ class AxialBasis(torch.nn.Module):
         self.rank = o3_lambda - 1
         self.num_tensors = num_channels
         ranks = [(l, l) for l in range(1, max_angular + 1)]
-        self.pseudovectors = PairBasis(1, ranks, num_types, num_inputs, num_channels)
+        self.pseudovectors = PairBasis(1, ranks, num_inputs, num_channels)
         self.mix = Contraction(num_types, self.pseudovectors.num_tensors, num_channels)
         self.w = Contraction(num_types, num_inputs, num_channels)
         self.couple = CoupledProduct(1, self.rank, o3_lambda)
@@ -175,7 +170,6 @@ class TripleBasis(torch.nn.Module):
             PairBasis(
                 l,
                 pair_ranks(Irrep(l, -1), couplings, max_angular),
-                num_types,
                 num_inputs,
                 num_channels,
             )
