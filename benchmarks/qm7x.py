@@ -1,4 +1,4 @@
-"""Accuracy and training time on QM7-X, beside metatrain's ``soap_bpnn``.
+r"""Accuracy and training time on QM7-X, beside metatrain's ``soap_bpnn``.
 
 Both architectures with their defaults, the options of ``options/qm7x.yaml`` otherwise,
 several seeds, in turn. Needs ``pip install "metatrain[soap-bpnn]"``.
@@ -6,6 +6,8 @@ several seeds, in turn. Needs ``pip install "metatrain[soap-bpnn]"``.
 ::
 
     python benchmarks/qm7x.py            # prints a table
+    python benchmarks/qm7x.py --architectures experimental.scalar_tensor \
+        --set architecture.model.tensor_basis.pairs=null    # a change of the options
 """
 
 import argparse
@@ -38,9 +40,12 @@ ARCHITECTURES = ["experimental.scalar_tensor", "soap_bpnn"]
 TARGETS = {"mtt::mu": "mu", "mtt::alpha": "alpha"}
 
 
-def run(architecture: str, seed: int, folder: Path) -> Dict[str, float]:
+def run(
+    architecture: str, seed: int, folder: Path, changes: List[str]
+) -> Dict[str, float]:
     """Train once, and return the seconds and the test errors in % of the deviation."""
     options = OmegaConf.load(PROJECT / "options" / "qm7x.yaml")
+    options = OmegaConf.merge(options, OmegaConf.from_dotlist(changes))
     options.seed = seed
     options.architecture.name = architecture
     options.final_eval = False
@@ -71,16 +76,20 @@ def main() -> None:
     """Train everything and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    seeds = parser.parse_args().seeds
-    results: Dict[str, List[Dict[str, float]]] = {name: [] for name in ARCHITECTURES}
+    parser.add_argument("--architectures", nargs="+", default=ARCHITECTURES)
+    parser.add_argument("--set", nargs="+", default=[], dest="changes")
+    arguments = parser.parse_args()
+    names, seeds = arguments.architectures, arguments.seeds
+    results: Dict[str, List[Dict[str, float]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         for seed in seeds:
-            for name in ARCHITECTURES:
-                results[name].append(run(name, seed, Path(folder) / f"{name}-{seed}"))
+            for name in names:
+                path = Path(folder) / f"{name}-{seed}"
+                results[name].append(run(name, seed, path, arguments.changes))
 
     print("\n| architecture | mu | alpha | duration |")
     print("|---|---|---|---|")
-    unit = mean(r["seconds"] for r in results[ARCHITECTURES[0]])
+    unit = mean(r["seconds"] for r in results[names[0]])
     for name, runs in results.items():
         cells = []
         for target in TARGETS:

@@ -43,6 +43,10 @@ TARGETS: Dict[str, Dict[str, Any]] = {
 }
 ARCHITECTURES: Dict[str, Dict[str, Any]] = {
     "scalar_tensor": {"name": "experimental.scalar_tensor"},
+    "scalar_tensor, pairs: null": {
+        "name": "experimental.scalar_tensor",
+        "model": {"tensor_basis": {"pairs": None}},
+    },
     "soap_bpnn": {"name": "soap_bpnn", "model": {"legacy": True}},
     "soap_bpnn, legacy: false": {"name": "soap_bpnn", "model": {"legacy": False}},
 }
