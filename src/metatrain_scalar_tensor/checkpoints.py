@@ -32,13 +32,15 @@ def upgrade(
 
 
 def model_update_v1_v2(checkpoint: Dict[str, Any]) -> None:
-    """There were no products of pairs of density channels but those of pseudotensors.
+    """The density had no ``engine``, and only pseudotensors had products of ``pairs``.
 
     :param checkpoint: checkpoint with a model of version 1, changed in place.
     :raises RuntimeError: if the model has pseudotensors, whose channels were different
         for every center type.
     """
-    checkpoint["model_data"]["model_hypers"]["tensor_basis"].setdefault("pairs", None)
+    hypers = checkpoint["model_data"]["model_hypers"]
+    hypers.setdefault("engine", "auto")
+    hypers["tensor_basis"].setdefault("pairs", None)
     for name in checkpoint["model_state_dict"]:
         if name.startswith("bases.") and (".x." in name or ".y." in name):
             raise RuntimeError(
