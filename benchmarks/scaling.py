@@ -12,14 +12,12 @@ Needs ``pip install "metatrain[soap-bpnn]"``.
 import argparse
 import json
 import resource
-import statistics
 import subprocess
 import sys
-import time
 from typing import Dict
 
 import numpy as np
-from water import energy, prediction, water
+from water import energy, measure, prediction, water
 
 
 SIDES = [3, 4, 6, 9, 13, 19]  # molecules along each edge of the box
@@ -30,18 +28,12 @@ def one(name: str, side: int) -> Dict[str, float]:
     """Measure in this process."""
     frame = water(side)
     step = prediction(name, energy(), frame, gradients=True)
-    assert step is not None
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    times = []
-    for repetition in range(8):
-        start = time.perf_counter()
-        step()
-        if repetition >= 3:
-            times.append(time.perf_counter() - start)
+    [ms] = measure({name: step}, rounds=1).values()
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "atoms": len(frame),
-        "ms": 1e3 * statistics.median(times),
+        "ms": ms,
         "MB": (after - before) / 1024,
     }
 

@@ -25,9 +25,8 @@ import ase.io
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 from metatrain.cli.train import train_model
-from metatrain.utils.architectures import get_default_hypers
 from omegaconf import OmegaConf
-from water import CUTOFF, MAX_ANGULAR, NUM_RADIAL
+from water import ARCHITECTURES, SLOW, model_hypers
 
 
 NUM_EPOCHS, LOG_INTERVAL = 21, 5
@@ -41,15 +40,7 @@ TARGETS: Dict[str, Dict[str, Any]] = {
         "energy": {"key": "energy", "unit": "eV", "forces": {"key": "forces"}}
     },
 }
-ARCHITECTURES: Dict[str, Dict[str, Any]] = {
-    "scalar_tensor": {"name": "experimental.scalar_tensor"},
-    "scalar_tensor, pairs: null": {
-        "name": "experimental.scalar_tensor",
-        "model": {"tensor_basis": {"pairs": None}},
-    },
-    "soap_bpnn": {"name": "soap_bpnn", "model": {"legacy": True}},
-    "soap_bpnn, legacy: false": {"name": "soap_bpnn", "model": {"legacy": False}},
-}
+NAMES = [name for name in ARCHITECTURES if name not in SLOW]
 
 
 def write_molecules(path: Path, num_structures: int) -> None:
@@ -83,17 +74,10 @@ class EpochTimes(logging.Handler):
 
 def durations(architecture: str, targets: str, folder: Path) -> List[float]:
     """Seconds per epoch in one run."""
-    options = {**ARCHITECTURES[architecture]}
-    hypers = get_default_hypers(options["name"])["model"]
-    if options["name"] == "soap_bpnn":
-        hypers["soap"]["cutoff"]["radius"] = CUTOFF
-        hypers["soap"]["max_angular"] = MAX_ANGULAR
-        hypers["soap"]["max_radial"] = NUM_RADIAL - 1
-    else:
-        hypers["expansion"]["cutoff"]["radius"] = CUTOFF
-        hypers["expansion"]["basis"]["max_angular"] = MAX_ANGULAR
-        hypers["expansion"]["basis"]["radial"]["max_radial"] = NUM_RADIAL - 1
-    options["model"] = {**hypers, **options.get("model", {})}
+    options: Dict[str, Any] = {
+        "name": ARCHITECTURES[architecture]["name"],
+        "model": model_hypers(architecture),
+    }
     options["training"] = {
         "num_epochs": NUM_EPOCHS,
         "log_interval": LOG_INTERVAL,
@@ -139,7 +123,7 @@ def main() -> None:
         write_molecules(folder / "train.xyz", 500)
         write_molecules(folder / "validation.xyz", 16)
         for targets in TARGETS:
-            times: Dict[str, List[float]] = {name: [] for name in ARCHITECTURES}
+            times: Dict[str, List[float]] = {name: [] for name in NAMES}
             for _ in range(rounds):
                 for architecture, values in times.items():
                     values += durations(architecture, targets, folder)

@@ -103,10 +103,8 @@ def test_training_from_memory_is_the_same(changes, tmp_path, caplog):
     results = []
     for memory in (0.0, 1e-5, 1.0):
         options = write_options(systems="data.xyz", validation_set=0.2, test_set=0.0)
-        if "training_set__targets" in changes:
-            options.training_set.targets = {}
         for path, value in changes.items():
-            OmegaConf.update(options, path.replace("__", "."), value)
+            OmegaConf.update(options, path.replace("__", "."), value, merge=False)
         options.architecture.training.cache_memory = memory
         results.append(train(tmp_path / str(memory), options))
         # 10 kB is enough for none of the sets

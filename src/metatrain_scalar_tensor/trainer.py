@@ -107,9 +107,6 @@ class Trainer(TrainerInterface[TrainerHypers]):
         if not model.density.is_calibrated:
             systems = next(loaders.train(0)).systems
             model.density.calibrate(systems, model.type_index(systems))
-        has_gradients = any(info.gradients for info in targets.values())
-        if not (has_gradients or processes.is_distributed):
-            loaders.keep_densities(model)
 
         optimizer = torch.optim.Adam(
             model.parameters(), lr=self.hypers["learning_rate"], fused=True
@@ -133,6 +130,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
             processes,
             sparsify,
         )
+        if not (runner.has_gradients or processes.is_distributed):
+            loaders.keep_densities(model)
 
         def step(loss: torch.Tensor) -> None:
             optimizer.zero_grad()
