@@ -52,7 +52,12 @@ def run(
     options.training_set.systems.read_from = str(PROJECT / "data" / "qm7x_train.xyz")
     folder.mkdir()
     start = time.perf_counter()
-    train_model(options, output=folder / "model.pt", checkpoint_dir=folder)
+    train_model(
+        options,
+        output=folder / "model.pt",
+        extensions=folder / "extensions",
+        checkpoint_dir=folder,
+    )
     results = {"seconds": time.perf_counter() - start}
 
     model = load_model(folder / "model.ckpt").eval()

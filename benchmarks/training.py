@@ -105,7 +105,12 @@ def durations(architecture: str, targets: str, folder: Path) -> List[float]:
     logging.root.addHandler(handler)
     with tempfile.TemporaryDirectory() as name:
         outputs = Path(name)
-        train_model(configuration, output=outputs / "model.pt", checkpoint_dir=outputs)
+        train_model(
+            configuration,
+            output=outputs / "model.pt",
+            extensions=outputs / "extensions",
+            checkpoint_dir=outputs,
+        )
     logging.root.removeHandler(handler)
     return (np.diff(handler.times) / LOG_INTERVAL).tolist()
 
