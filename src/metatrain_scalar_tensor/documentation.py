@@ -148,8 +148,9 @@ class TensorBasisHypers(TypedDict):
     couplings (same paper, the λ-density correction)."""
     pairs: Optional[PairCouplings] = "all"
     """Coupled products of two density channels: the ``maximal`` ones, ``l1 + l2 = λ``
-    (λ + 1 for pseudotensors), or ``all``; ``null`` for none. With ``all``, every tensor
-    that the symmetry of a site allows can be predicted."""
+    (λ + 1 for pseudotensors), or ``all``; ``null`` for none. With ``all``, the tensors
+    that the symmetry of a site allows can be predicted, as far as the density with its
+    ``max_angular`` tells that symmetry from a higher one."""
     num_channels: PositiveInt = 8
     """Number of learned contractions in ``density``, and of products for each pair of
     angular channels in ``pairs``."""
