@@ -34,6 +34,7 @@ def slab():
     return atoms
 
 
+SPECIES = hypers()["species"]
 FRAMES = {
     "molecules": molecules(2),
     "cluster": [cluster(30)],
@@ -113,7 +114,7 @@ def rows_of(block, systems):
 @pytest.mark.parametrize("expansion", EXPANSIONS.values(), ids=EXPANSIONS)
 @pytest.mark.parametrize("frames", FRAMES.values(), ids=FRAMES)
 def test_density_is_featomics_spherical_expansion(frames, expansion, engine):
-    density = Density(expansion, TYPES, engine).double()
+    density = Density(expansion, TYPES, engine, SPECIES).double()
     systems = systems_for(density, frames)
     values = expand(density, systems)
     num_radial = density.num_channels // len(TYPES)
@@ -135,7 +136,7 @@ def test_density_is_featomics_spherical_expansion(frames, expansion, engine):
 def test_engines_have_the_same_gradients(frames, expansion):
     gradients = []
     for engine in ("featomic", "torch"):
-        density = Density(expansion, TYPES, engine).double()
+        density = Density(expansion, TYPES, engine, SPECIES).double()
         leaves, systems = [], []
         for frame in frames:
             positions = torch.tensor(frame.positions, requires_grad=True)
@@ -164,7 +165,7 @@ def test_engines_have_the_same_gradients(frames, expansion):
 def test_engines_agree_in_float32(frames):
     values = []
     for engine in ("featomic", "torch"):
-        density = Density(EXPANSIONS["default"], TYPES, engine).float()
+        density = Density(EXPANSIONS["default"], TYPES, engine, SPECIES).float()
         values.append(expand(density, systems_for(density, frames, torch.float32)))
     for ours, reference in zip(*values[::-1]):
         assert ours.dtype == torch.float32
@@ -185,7 +186,7 @@ def test_models_of_both_engines_have_the_same_predictions():
 @pytest.mark.parametrize("frames", FRAMES.values(), ids=FRAMES)
 def test_invariants_are_featomics_soap_power_spectrum(frames):
     expansion = EXPANSIONS["default"]
-    density = Density(expansion, TYPES, "auto").double()
+    density = Density(expansion, TYPES, "auto", SPECIES).double()
     systems = systems_for(density, frames)
     num_radial = density.num_channels // len(TYPES)
     spectrum = PowerSpectrum(density.max_angular, len(TYPES), num_radial)
@@ -215,7 +216,7 @@ def test_invariants_are_featomics_soap_power_spectrum(frames):
 
 
 def test_calibration_gives_every_angular_channel_unit_mean_square():
-    density = Density(EXPANSIONS["default"], TYPES, "auto").double()
+    density = Density(EXPANSIONS["default"], TYPES, "auto", SPECIES).double()
     systems = systems_for(density, molecules(5))
     assert not density.is_calibrated
     density.calibrate(systems, TypeIndex(TYPES)(systems))

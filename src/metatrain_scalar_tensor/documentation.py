@@ -112,6 +112,24 @@ class ExpansionHypers(TypedDict):
     """In which functions that is expanded."""
 
 
+class SpeciesHypers(TypedDict):
+    """How the type of a neighbor enters the channels of the density."""
+
+    type: Literal["orthogonal", "tensor_reduced"] = "orthogonal"
+    """``orthogonal``: every type has radial channels of its own, and the invariants are
+    the SOAP power spectrum, whose size grows with the square of the number of types.
+    ``tensor_reduced``: learned combinations of types and radial functions, as many as
+    ``num_channels`` however many types there are, and invariants of each of them
+    (Darby et al., `arXiv:2210.01705 <https://arxiv.org/abs/2210.01705>`_). For many
+    elements, together with ``network: {center_type: embedded}``."""
+    num_channels: PositiveInt = 64
+    """With ``tensor_reduced``: number of combinations. More are more accurate, up to
+    what ``orthogonal`` gives."""
+    correlation_order: Literal[2, 3, 4] = 3
+    """With ``tensor_reduced``: largest number of densities in a product. 2 is a power
+    spectrum, 3 adds bispectra, 4 norms of squared densities."""
+
+
 class NetworkHypers(TypedDict):
     """From invariants to features: layer normalisation, then a multilayer perceptron
     with SiLU activations.
@@ -164,6 +182,8 @@ class ModelHypers(TypedDict):
 
     expansion: ExpansionHypers = init_with_defaults(ExpansionHypers)
     """The neighbor density, computed once for everything."""
+    species: SpeciesHypers = init_with_defaults(SpeciesHypers)
+    """How neighbor types enter it."""
     engine: DensityEngine = "auto"
     """What evaluates the density: ``torch``, in plain TorchScript, on CPU and GPU,
     twice differentiable; or ``featomic``, the reference, on the CPU. ``auto`` is

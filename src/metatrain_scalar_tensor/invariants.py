@@ -1,8 +1,11 @@
 """Rotation-invariant scalars out of the density."""
 
+import math
 from typing import List
 
 import torch
+
+from .o3 import SphereGrid
 
 
 class PowerSpectrum(torch.nn.Module):
@@ -49,3 +52,59 @@ class PowerSpectrum(torch.nn.Module):
         for x in density:
             products.append((x.transpose(1, 2) @ x).flatten(1))  # (atoms, channels²)
         return torch.cat(products, dim=1).index_select(1, self.pairs) * self.weights
+
+
+class ChannelwiseInvariants(torch.nn.Module):
+    r"""Invariants of every channel by itself, up to a correlation order.
+
+    Of the function :math:`x_k(\hat r) = \sum_{lm} x_{k,lm} Y_{lm}(\hat r)` of a channel
+    and its square :math:`s_k = x_k^2`,
+
+    .. math::
+        x_{k,00}, \qquad \sum_m x_{k,lm}^2, \qquad \sum_m x_{k,lm} \, s_{k,lm},
+            \qquad \sum_m s_{k,lm}^2
+
+    for every :math:`l`, of order 1, 2, 3 and 4: the tensor-reduced invariants of Darby
+    et al., `arXiv:2210.01705 <https://arxiv.org/abs/2210.01705>`_. The sums over all
+    couplings that :math:`s` contains come apart again with many channels, which weigh
+    the :math:`l` differently.
+
+    :param max_angular: largest angular channel.
+    :param num_channels: number of channels.
+    :param correlation_order: largest order, from 2 to 4.
+    """
+
+    sum_over_m: torch.Tensor  # (l · m, l)
+
+    def __init__(
+        self, max_angular: int, num_channels: int, correlation_order: int
+    ) -> None:
+        super().__init__()
+        self.correlation_order = correlation_order
+        self.size = num_channels * (1 + (max_angular + 1) * (correlation_order - 1))
+        self.sphere = SphereGrid(max_angular, 3 * max_angular)
+        l = torch.arange(max_angular + 1)
+        of_l = torch.diag((2.0 * l.double() + 1.0).rsqrt())
+        self.register_buffer(
+            "sum_over_m", of_l.repeat_interleave(2 * l + 1, dim=0), persistent=False
+        )
+        # of a function with coefficients of unit variance
+        self.variance = (max_angular + 1) ** 2 / (4 * math.pi)
+
+    def forward(self, density: List[torch.Tensor]) -> torch.Tensor:
+        """Contract the density with itself.
+
+        :param density: for every ``l``, ``(atoms, 2l + 1, channels)``
+        :return: ``(atoms, size)``
+        """
+        x = torch.cat(density, dim=1).transpose(1, 2)  # (atoms, channels, l · m)
+        products = [x * x]
+        if self.correlation_order > 2:
+            square = self.sphere.project(self.sphere(x).pow(2) / self.variance)
+            products.append(x * square)
+            if self.correlation_order > 3:
+                products.append(square * square)
+        invariants = [x[:, :, 0]]
+        for product in products:
+            invariants.append((product @ self.sum_over_m).flatten(1))
+        return torch.cat(invariants, dim=1)

@@ -28,7 +28,7 @@ from .basis import TensorBasis
 from .coefficients import EmbeddedNetwork, SeparateNetworks
 from .density import Density
 from .documentation import ModelHypers
-from .invariants import PowerSpectrum
+from .invariants import ChannelwiseInvariants, PowerSpectrum
 from .systems import TypeIndex, atom_labels, edges
 from .targets import TargetHead, basis_name, target_irreps
 
@@ -75,12 +75,20 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         num_types = len(self.atomic_types)
 
         self.type_index = TypeIndex(self.atomic_types)
-        self.density = Density(hypers["expansion"], self.atomic_types, hypers["engine"])
-        self.invariants = PowerSpectrum(
-            self.density.max_angular,
-            num_types,
-            self.density.num_channels // num_types,
+        species = hypers["species"]
+        self.density = Density(
+            hypers["expansion"], self.atomic_types, hypers["engine"], species
         )
+        max_angular, num_channels = self.density.max_angular, self.density.num_channels
+        self.invariants: torch.nn.Module
+        if species["type"] == "orthogonal":
+            self.invariants = PowerSpectrum(
+                max_angular, num_types, num_channels // num_types
+            )
+        else:
+            self.invariants = ChannelwiseInvariants(
+                max_angular, num_channels, species["correlation_order"]
+            )
         Network = {"separate": SeparateNetworks, "embedded": EmbeddedNetwork}[
             hypers["network"]["center_type"]
         ]

@@ -130,7 +130,10 @@ class Trainer(TrainerInterface[TrainerHypers]):
             processes,
             sparsify,
         )
-        if not (runner.has_gradients or processes.is_distributed):
+        is_density_constant = len(list(model.density.parameters())) == 0
+        if is_density_constant and not (
+            runner.has_gradients or processes.is_distributed
+        ):
             loaders.keep_densities(model)
 
         def step(loss: torch.Tensor) -> None:

@@ -5,8 +5,9 @@ from typing import List
 import torch
 from metatomic.torch import NeighborListOptions, System
 
-from ..documentation import DensityEngine, ExpansionHypers
+from ..documentation import DensityEngine, ExpansionHypers, SpeciesHypers
 from .fused import FusedExpansion
+from .species import OrthogonalSpecies, TensorReducedSpecies
 
 
 class Density(torch.nn.Module):
@@ -17,11 +18,12 @@ class Density(torch.nn.Module):
             Y_{lm}(\hat r_{ij})
 
     as featomic's ``SphericalExpansion`` defines it, times one constant :math:`s_l` per
-    angular channel that :meth:`calibrate` sets.
+    angular channel that :meth:`calibrate` sets; the channels ``qn`` may then be mixed.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     :param atomic_types: types that neighbors can have.
     :param engine: what evaluates it.
+    :param species: how the neighbor types enter the channels.
     :raises ValueError: if the switch at the cutoff is wider than the cutoff.
     """
 
@@ -29,7 +31,11 @@ class Density(torch.nn.Module):
     is_calibrated: torch.Tensor
 
     def __init__(
-        self, hypers: ExpansionHypers, atomic_types: List[int], engine: DensityEngine
+        self,
+        hypers: ExpansionHypers,
+        atomic_types: List[int],
+        engine: DensityEngine,
+        species: SpeciesHypers,
     ) -> None:
         super().__init__()
         cutoff = hypers["cutoff"]
@@ -41,10 +47,16 @@ class Density(torch.nn.Module):
             )
         self.hypers = hypers
         self.max_angular = hypers["basis"]["max_angular"]
-        self.num_types = len(atomic_types)
-        self.num_channels = self.num_types * (
-            hypers["basis"]["radial"]["max_radial"] + 1
-        )
+        num_types = len(atomic_types)
+        num_radial = hypers["basis"]["radial"]["max_radial"] + 1
+        self.species: torch.nn.Module
+        if species["type"] == "orthogonal":
+            self.species = OrthogonalSpecies(num_types, num_radial)
+        else:
+            self.species = TensorReducedSpecies(
+                num_types, num_radial, self.max_angular, species["num_channels"]
+            )
+        self.num_channels = self.species.num_channels
         self.expansion: torch.nn.Module
         if engine == "featomic":
             # only here: models are to be exported without featomic's compiled library
@@ -52,7 +64,7 @@ class Density(torch.nn.Module):
 
             self.expansion = FeatomicExpansion(hypers, atomic_types)
         else:
-            self.expansion = FusedExpansion(hypers, self.num_types)
+            self.expansion = FusedExpansion(hypers)
         self.register_buffer("scale", torch.ones(self.max_angular + 1).double())
         self.register_buffer("is_calibrated", torch.tensor(False))
 
@@ -68,10 +80,12 @@ class Density(torch.nn.Module):
 
         :param systems: structures, whose atoms are stacked in order.
         :param atom_type: index of the type of every atom, ``(atoms,)``
-        :return: for every ``l``, a tensor ``(atoms, 2l + 1, channels)``; the channels
-            are the pairs (neighbor type, radial function).
+        :return: for every ``l``, a tensor ``(atoms, 2l + 1, num_channels)``; without
+            mixing, the channels are the pairs (neighbor type, radial function).
         """
-        return self.expansion(systems, atom_type, self.scale)
+        types = self.species.kept_apart(atom_type)  # type: ignore[operator]
+        density = self.expansion(systems, atom_type, types, self.scale)
+        return self.species(density, types)
 
     @torch.no_grad()
     def calibrate(self, systems: List[System], atom_type: torch.Tensor) -> None:
@@ -95,5 +109,5 @@ class Density(torch.nn.Module):
         """Change to the engine that needs no compiled library."""
         if not isinstance(self.expansion, FusedExpansion):
             device, dtype = self.scale.device, self.scale.dtype
-            self.expansion = FusedExpansion(self.hypers, self.num_types)
+            self.expansion = FusedExpansion(self.hypers)
             self.expansion.to(device, dtype)

@@ -36,12 +36,17 @@ class FeatomicExpansion(torch.nn.Module):
         )
 
     def forward(
-        self, systems: List[System], atom_type: torch.Tensor, scale: torch.Tensor
+        self,
+        systems: List[System],
+        atom_type: torch.Tensor,
+        types: torch.Tensor,
+        scale: torch.Tensor,
     ) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
         :param systems: structures, whose atoms are stacked in order.
         :param atom_type: not needed, featomic reads the types of the structures.
+        :param types: index of the types that neighbors have, ``(types,)``
         :param scale: factor of every ``l``, ``(max_angular + 1,)``
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``.
         """
@@ -52,5 +57,7 @@ class FeatomicExpansion(torch.nn.Module):
         expansion = expansion.keys_to_samples("center_type")
         density: List[torch.Tensor] = []
         for l in range(self.max_angular + 1):
-            density.append(scale[l] * expansion.block({"o3_lambda": l}).values)
+            x = scale[l] * expansion.block({"o3_lambda": l}).values
+            x = x.unflatten(2, [len(self.neighbor_types), -1])  # (atoms, m, type, n)
+            density.append(x.index_select(2, types).flatten(2))
         return density

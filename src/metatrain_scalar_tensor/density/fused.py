@@ -20,14 +20,12 @@ class FusedExpansion(torch.nn.Module):
     made. The radial functions are then combinations of these sums.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
-    :param num_types: number of types that neighbors can have.
     """
 
     parity: torch.Tensor  # (l · m,), of the harmonics under inversion
 
-    def __init__(self, hypers: ExpansionHypers, num_types: int) -> None:
+    def __init__(self, hypers: ExpansionHypers) -> None:
         super().__init__()
-        self.num_types = num_types
         self.max_angular = hypers["basis"]["max_angular"]
         self.num_components = [2 * l + 1 for l in range(self.max_angular + 1)]
         self.num_radial = hypers["basis"]["radial"]["max_radial"] + 1
@@ -46,15 +44,22 @@ class FusedExpansion(torch.nn.Module):
         )
 
     def forward(
-        self, systems: List[System], atom_type: torch.Tensor, scale: torch.Tensor
+        self,
+        systems: List[System],
+        atom_type: torch.Tensor,
+        types: torch.Tensor,
+        scale: torch.Tensor,
     ) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
         :param systems: structures, whose atoms are stacked in order.
         :param atom_type: index of the type of every atom, ``(atoms,)``
+        :param types: the types that neighbors have, in ascending order, ``(types,)``
         :param scale: factor of every ``l``, ``(max_angular + 1,)``
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``.
         """
+        num_types = len(types)
+        atom_type = torch.searchsorted(types, atom_type)  # among these
         vectors, i, j = edges(systems, self.neighbor_list)
         distances = torch.sqrt(vectors.pow(2).sum(1))
         radial, mixing = self.radial(distances)  # (pairs, p), (p, l · n)
@@ -65,8 +70,8 @@ class FusedExpansion(torch.nn.Module):
         harmonics = torch.cat([harmonics, harmonics * self.parity])
 
         # rows: the neighbors of one type of one center
-        num_rows = len(atom_type) * self.num_types
-        row = centers * self.num_types + atom_type[neighbors]  # (edges,)
+        num_rows = len(atom_type) * num_types
+        row = centers * num_types + atom_type[neighbors]  # (edges,)
         order = torch.argsort(row, stable=True)
         row_lengths = torch.bincount(row, minlength=num_rows)
         row_starts = row_lengths.cumsum(0) - row_lengths
@@ -81,7 +86,7 @@ class FusedExpansion(torch.nn.Module):
         sums = radial.transpose(1, 2) @ harmonics  # (rows, p, l · m)
 
         # from (rows, p, l · m), without a copy
-        sums = sums.reshape(len(atom_type), self.num_types, mixing.shape[0], -1)
+        sums = sums.reshape(len(atom_type), num_types, mixing.shape[0], -1)
         sums = sums.permute(0, 3, 1, 2)  # (atoms, l · m, types, p)
         mixing = mixing * scale.repeat_interleave(self.num_radial)
         mixing_of_l = mixing.split(self.num_radial, 1)
@@ -90,7 +95,7 @@ class FusedExpansion(torch.nn.Module):
             x = x.reshape(-1, mixing.shape[0]) @ mixing_of_l[l]
             density.append(x.reshape(len(atom_type), 2 * l + 1, -1))
 
-        own_type = torch.nn.functional.one_hot(atom_type, self.num_types)
+        own_type = torch.nn.functional.one_hot(atom_type, num_types)
         self_term = own_type.unsqueeze(2) * (scale[0] * self.radial.self_term)
         density[0] = density[0] + self_term.flatten(1).unsqueeze(1)
         return density

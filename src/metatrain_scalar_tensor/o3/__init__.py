@@ -12,12 +12,14 @@ Conventions, the same everywhere in the package:
 
 from .cartesian import Irrep, cartesian_irreps
 from .clebsch_gordan import CoupledProduct, clebsch_gordan
+from .sphere import SphereGrid
 from .spherical_harmonics import SphericalHarmonics
 
 
 __all__ = [
     "CoupledProduct",
     "Irrep",
+    "SphereGrid",
     "SphericalHarmonics",
     "cartesian_irreps",
     "clebsch_gordan",

@@ -1,0 +1,76 @@
+"""How the type of a neighbor enters the channels of the density."""
+
+from typing import List
+
+import torch
+
+
+class OrthogonalSpecies(torch.nn.Module):
+    """Every neighbor type has channels of its own.
+
+    :param num_types: number of types that neighbors can have.
+    :param num_radial: number of radial functions.
+    """
+
+    def __init__(self, num_types: int, num_radial: int) -> None:
+        super().__init__()
+        self.num_types = num_types
+        self.num_channels = num_types * num_radial
+
+    def kept_apart(self, atom_type: torch.Tensor) -> torch.Tensor:
+        """The types whose densities are needed, ``(types,)``: all."""
+        return torch.arange(self.num_types, device=atom_type.device)
+
+    def forward(
+        self, density: List[torch.Tensor], types: torch.Tensor
+    ) -> List[torch.Tensor]:
+        """Leave the channels (type, radial function) as they are."""
+        return density
+
+
+class TensorReducedSpecies(torch.nn.Module):
+    r"""Neighbor types and radial functions mixed into a fixed number of channels.
+
+    .. math::
+        x_{k, lm} = \sum_{q n} e_{qk} \, v_{nk}^{l} \, x_{qn, lm}
+
+    with a learned embedding :math:`e` of the types: Darby et al., `PRL 131, 028001
+    (2023) <https://doi.org/10.1103/PhysRevLett.131.028001>`_, `arXiv:2210.01705
+    <https://arxiv.org/abs/2210.01705>`_. Nothing but the embedding depends on how many
+    types there are, and a forward pass knows only those that occur in its structures.
+
+    :param num_types: number of types that neighbors can have.
+    :param num_radial: number of radial functions.
+    :param max_angular: largest angular channel.
+    :param num_channels: number of channels ``k``.
+    """
+
+    def __init__(
+        self, num_types: int, num_radial: int, max_angular: int, num_channels: int
+    ) -> None:
+        super().__init__()
+        self.num_channels = num_channels
+        self.embedding = torch.nn.Parameter(torch.randn(num_types, num_channels))
+        self.radial = torch.nn.Parameter(
+            torch.randn(max_angular + 1, num_radial, num_channels) * num_radial**-0.5
+        )
+
+    def kept_apart(self, atom_type: torch.Tensor) -> torch.Tensor:
+        """The types whose densities are needed, ``(types,)``: those that occur."""
+        return torch.unique(atom_type)
+
+    def forward(
+        self, density: List[torch.Tensor], types: torch.Tensor
+    ) -> List[torch.Tensor]:
+        """Mix the channels.
+
+        :param density: for every ``l``, ``(atoms, 2l + 1, types · n)``
+        :param types: index of the types of these channels, ``(types,)``
+        :return: for every ``l``, ``(atoms, 2l + 1, num_channels)``
+        """
+        embedding = self.embedding[types].unsqueeze(1)  # (types, 1, k)
+        mixed: List[torch.Tensor] = []
+        for l, x in enumerate(density):
+            weights = (embedding * self.radial[l]).flatten(0, 1)  # (types · n, k)
+            mixed.append(x @ weights)
+        return mixed

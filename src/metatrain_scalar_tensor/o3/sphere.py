@@ -1,0 +1,87 @@
+"""Functions on the unit sphere, by their values at the points of a quadrature."""
+
+import numpy as np
+import torch
+from scipy.integrate import lebedev_rule
+
+from .spherical_harmonics import SphericalHarmonics
+
+
+# degrees up to which Lebedev's rules of positive weights integrate exactly
+_DEGREES = [3, 5, 7, 9, 11, 15, 17, 19, 21, 23, 29, 31, 35, 41, 47, 53, 59, 65, 71, 77]
+
+
+class SphereGrid(torch.nn.Module):
+    r"""Functions :math:`f(\hat r) = \sum_{lm} f_{lm} Y_{lm}(\hat r)` at Lebedev's points.
+
+    Products of tensors, coupled to all ranks at once, are products of such functions:
+
+    .. math::
+        (y z)_{\lambda\mu} = \int y \, z \, Y_{\lambda\mu} \, \mathrm{d}\hat r
+            = \sum_{l_1 l_2} g_{l_1 l_2 \lambda} \, [y^{l_1} \otimes z^{l_2}]_{\lambda\mu}
+
+    with the Gaunt factors :math:`g`, non-zero for even :math:`l_1 + l_2 + \lambda`. The
+    bracket :math:`\{y, z\} = \hat r \cdot (\nabla y \times \nabla z)` gives the odd ones,
+    which are pseudotensors.
+
+    :param max_angular: largest ``l`` of the functions.
+    :param degree: degree up to which integrals are exact: the sum of the ``l`` of all
+        factors.
+    :raises ValueError: if there is no rule of that degree.
+    """
+
+    harmonics: torch.Tensor  # ((max_angular + 1)², points)
+    slopes: torch.Tensor  # ((max_angular + 1)², 2 · points), along two tangents
+    projector: torch.Tensor  # (points, (max_angular + 1)²)
+
+    def __init__(self, max_angular: int, degree: int) -> None:
+        super().__init__()
+        rules = [d for d in _DEGREES if d >= degree]
+        if len(rules) == 0:
+            raise ValueError(
+                f"products of functions on the sphere are limited to {_DEGREES[-1]} as "
+                f"the sum of their angular channels, this would be {degree}: lower "
+                "'max_angular'"
+            )
+        points, weights = lebedev_rule(rules[0])
+        points = torch.from_numpy(np.ascontiguousarray(points.T))  # (points, 3)
+        self.num_points = len(weights)
+        harmonics = SphericalHarmonics(max_angular).double()
+        # an orthonormal frame (t, u, r) at every point
+        t = torch.linalg.svd(points.unsqueeze(1)).Vh[:, 1]
+        u = torch.linalg.cross(points, t)
+        slopes = [torch.func.jvp(harmonics, (points,), (d,))[1].T for d in (t, u)]
+        buffers = {
+            "harmonics": harmonics(points).T.contiguous(),
+            "slopes": torch.cat(slopes, dim=1),
+            "projector": torch.from_numpy(weights).unsqueeze(1) * harmonics(points),
+        }
+        for name, values in buffers.items():
+            self.register_buffer(name, values, persistent=False)
+
+    def forward(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """The values of functions.
+
+        :param coefficients: ``f_lm``, ``(..., (max_angular + 1)²)``
+        :return: ``(..., points)``
+        """
+        return coefficients @ self.harmonics
+
+    def bracket(self, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        """The values of the brackets of two functions.
+
+        :param y: ``(..., (max_angular + 1)²)``
+        :param z: likewise.
+        :return: ``(..., points)``
+        """
+        y_t, y_u = (y @ self.slopes).chunk(2, dim=-1)
+        z_t, z_u = (z @ self.slopes).chunk(2, dim=-1)
+        return y_t * z_u - y_u * z_t
+
+    def project(self, values: torch.Tensor) -> torch.Tensor:
+        """The coefficients of functions.
+
+        :param values: ``(..., points)``
+        :return: ``(..., (max_angular + 1)²)``
+        """
+        return values @ self.projector
