@@ -18,7 +18,7 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 import ase.build
 import ase.io
@@ -72,6 +72,48 @@ class EpochTimes(logging.Handler):
             self.times.append(time.perf_counter())
 
 
+def train(
+    architecture: Dict[str, Any],
+    targets: Dict[str, Any],
+    folder: Path,
+    output: Path,
+    seed: int = 1,
+    changes: Sequence[str] = (),
+) -> None:
+    """Run ``mtt train`` in this process, with ``train.xyz`` and ``validation.xyz``.
+
+    :param architecture: this section of the options.
+    :param targets: this section of the training set.
+    :param folder: where the two files are.
+    :param output: exported model to write; a checkpoint is written beside it.
+    :param seed: of the model and the order of the structures.
+    :param changes: of the options, ``key=value`` with dots in the keys.
+    """
+    training_set = {
+        "systems": {"read_from": str(folder / "train.xyz"), "length_unit": "angstrom"},
+        "targets": targets,
+    }
+    validation_set = OmegaConf.create(training_set)
+    validation_set.systems.read_from = str(folder / "validation.xyz")
+    options = OmegaConf.create(
+        {
+            "device": "cpu",
+            "base_precision": 32,
+            "seed": seed,
+            "final_eval": False,
+            "architecture": architecture,
+            "training_set": training_set,
+            "validation_set": validation_set,
+        }
+    )
+    train_model(
+        OmegaConf.merge(options, OmegaConf.from_dotlist(list(changes))),
+        output=output,
+        extensions=output.parent / "extensions",
+        checkpoint_dir=output.parent,
+    )
+
+
 def durations(architecture: str, targets: str, folder: Path) -> List[float]:
     """Seconds per epoch in one run."""
     options: Dict[str, Any] = {
@@ -83,34 +125,11 @@ def durations(architecture: str, targets: str, folder: Path) -> List[float]:
         "log_interval": LOG_INTERVAL,
         "batch_size": 16,
     }
-    data = {
-        "systems": {"read_from": str(folder / "train.xyz"), "length_unit": "angstrom"},
-        "targets": TARGETS[targets],
-    }
-    validation = OmegaConf.create(data)
-    validation.systems.read_from = str(folder / "validation.xyz")
-    configuration = OmegaConf.create(
-        {
-            "device": "cpu",
-            "base_precision": 32,
-            "seed": 1,
-            "final_eval": False,
-            "architecture": options,
-            "training_set": data,
-            "validation_set": validation,
-        }
-    )
     handler = EpochTimes()
     logging.root.setLevel(logging.INFO)
     logging.root.addHandler(handler)
     with tempfile.TemporaryDirectory() as name:
-        outputs = Path(name)
-        train_model(
-            configuration,
-            output=outputs / "model.pt",
-            extensions=outputs / "extensions",
-            checkpoint_dir=outputs,
-        )
+        train(options, TARGETS[targets], folder, output=Path(name) / "model.pt")
     logging.root.removeHandler(handler)
     return (np.diff(handler.times) / LOG_INTERVAL).tolist()
 
