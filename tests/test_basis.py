@@ -3,10 +3,10 @@
 import ase
 import pytest
 import torch
-from helpers import TYPES, cluster, hypers, make_model, prepare, spherical
+from helpers import cluster, hypers, make_model, prepare, spherical
 
-from metatrain_scalar_tensor.basis import TensorBasis
-from metatrain_scalar_tensor.basis.pairs import pair_ranks
+from metatrain_scalar_tensor.basis import TensorBases, TensorBasis, basis_name
+from metatrain_scalar_tensor.basis.pairs import MaximalPairs
 from metatrain_scalar_tensor.o3 import Irrep
 
 
@@ -27,7 +27,7 @@ KINDS = {
         "vectors": False,
         "density": False,
         "pairs": "all",
-        "num_channels": 7,
+        "num_channels": 13,
     },
 }
 
@@ -38,11 +38,10 @@ def tensors(irrep, kind, frames):
     systems = prepare(model, frames)
     torch.manual_seed(1)
     density = model.density
-    basis = TensorBasis(
-        irrep, kind, density.max_angular, len(TYPES), density.num_channels
-    ).double()
-    atom_type = model.type_index(systems)
-    return basis(density(systems, atom_type), atom_type)
+    bases = TensorBases(kind, density.max_angular, density.num_channels)
+    bases.add(irrep)
+    x = density(systems, model.type_index(systems))
+    return bases.double()(x, [basis_name(irrep)])[basis_name(irrep)]
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -84,7 +83,7 @@ def test_density_completes_the_vectors_at_an_inversion_center():
 
 def test_number_of_vector_tensors_is_that_of_the_components():
     for irrep in [Irrep(0, -1), Irrep(1, 1), Irrep(4, 1), Irrep(5, -1)]:
-        basis = TensorBasis(irrep, KINDS["vectors"], 6, len(TYPES), 3)
+        basis = TensorBasis(irrep, KINDS["vectors"], 6, 3)
         assert basis.num_tensors == 2 * irrep.o3_lambda + 1
 
 
@@ -92,15 +91,18 @@ def test_each_kind_can_be_switched_off():
     default = hypers()["tensor_basis"]
     switches = [{}, {"vectors": False}, {"density": False}, {"pairs": None}]
     sizes = [
-        TensorBasis(Irrep(2, 1), {**default, **switch}, 6, 4, 3).num_tensors
+        TensorBasis(Irrep(2, 1), {**default, **switch}, 6, 3).num_tensors
         for switch in switches
     ]
     assert sum(sizes[0] - size for size in sizes) == sizes[0]
 
 
-def test_pairs_are_all_or_maximal():
-    assert pair_ranks(Irrep(2, 1), "maximal", 4) == [(1, 1)]
-    assert pair_ranks(Irrep(2, -1), "maximal", 4) == [(1, 2)]
-    assert pair_ranks(Irrep(3, 1), "maximal", 4) == [(1, 2)]
-    assert pair_ranks(Irrep(2, 1), "all", 3) == [(1, 1), (1, 3), (2, 2), (3, 3)]
-    assert pair_ranks(Irrep(1, -1), "all", 3) == [(1, 1), (2, 2), (3, 3)]
+def test_maximal_pairs_are_those_whose_ranks_add_up():
+    def num_pairs(irrep, max_angular):
+        return MaximalPairs(irrep, max_angular, 3, num_channels=1).num_tensors
+
+    assert num_pairs(Irrep(2, 1), 4) == 1  # (1, 1)
+    assert num_pairs(Irrep(5, 1), 6) == 2  # (1, 4), (2, 3)
+    assert num_pairs(Irrep(2, -1), 4) == 1  # (1, 2)
+    assert num_pairs(Irrep(6, -1), 4) == 1  # (3, 4): no l = 5
+    assert num_pairs(Irrep(1, 1), 6) == 0

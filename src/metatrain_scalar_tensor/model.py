@@ -1,7 +1,7 @@
 """The model, as metatrain and metatomic see it."""
 
 import logging
-from typing import Any, Dict, List, Literal, Optional, cast
+from typing import Any, Dict, List, Literal, Optional
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -24,13 +24,13 @@ from metatrain.utils.metadata import merge_metadata
 
 from . import checkpoints
 from .baseline import Baseline
-from .basis import TensorBasis
+from .basis import TensorBases
 from .coefficients import EmbeddedNetwork, SeparateNetworks
 from .density import Density
 from .documentation import ModelHypers
 from .invariants import ChannelwiseInvariants, PowerSpectrum
 from .systems import TypeIndex, atom_labels, edges
-from .targets import TargetHead, basis_name, target_irreps
+from .targets import TargetHead, target_irreps
 
 
 ARCHITECTURE = "experimental.scalar_tensor"
@@ -110,7 +110,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
             self.long_range = LongRangeFeaturizer(
                 hypers["long_range"], num_features, options
             )
-        self.bases = torch.nn.ModuleDict()  # tensors of every symmetry in use
+        self.bases = TensorBases(hypers["tensor_basis"], max_angular, num_channels)
         self.heads = torch.nn.ModuleDict()  # one for every target
 
         self.outputs = {
@@ -179,33 +179,16 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         if selected_atoms is not None:
             rows = centers.select(selected_atoms)
             centers = Labels(["system", "atom"], centers.values[rows])
-            center_type = center_type[rows]
             density = [x[rows] for x in density]
             features = features[rows]
 
-        bases = self._tensors(density, center_type, outputs)
-        predictions = self._predict(features, bases, centers, systems, outputs)
-        return self.baseline(systems, outputs, predictions, selected_atoms)
-
-    def _tensors(
-        self,
-        density: List[torch.Tensor],
-        center_type: torch.Tensor,
-        outputs: Dict[str, ModelOutput],
-    ) -> Dict[str, torch.Tensor]:
-        """The tensors of the symmetries that the outputs need.
-
-        Each is computed once, for all targets: ``(atoms, 2λ + 1, tensors)``.
-        """
-        needed: List[str] = []
+        symmetries: List[str] = []
         for name, head in self.heads.items():
             if name in outputs:
-                needed.extend(head.basis_names)  # type: ignore[arg-type]
-        bases: Dict[str, torch.Tensor] = {}
-        for symmetry, basis in self.bases.items():
-            if symmetry in needed:
-                bases[symmetry] = basis(density, center_type)
-        return bases
+                symmetries.extend(head.basis_names)  # type: ignore[arg-type]
+        bases = self.bases(density, symmetries)  # (atoms, 2λ + 1, tensors) each
+        predictions = self._predict(features, bases, centers, systems, outputs)
+        return self.baseline(systems, outputs, predictions, selected_atoms)
 
     def _predict(
         self,
@@ -240,26 +223,11 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         """Register a target, with the tensors that it needs."""
         for block_irreps in target_irreps(name, info):
             for irrep in block_irreps:
-                if basis_name(irrep) not in self.bases:
-                    try:
-                        self.bases[basis_name(irrep)] = TensorBasis(
-                            irrep,
-                            self.hypers["tensor_basis"],
-                            self.density.max_angular,
-                            len(self.atomic_types),
-                            self.density.num_channels,
-                        )
-                    except ValueError as error:
-                        raise ValueError(f"target '{name}': {error}") from error
-        head = TargetHead(
-            name,
-            info,
-            self.last_layer_feature_size,
-            {
-                symmetry: cast(TensorBasis, basis).num_tensors
-                for symmetry, basis in self.bases.items()
-            },
-        )
+                try:
+                    self.bases.add(irrep)
+                except ValueError as error:
+                    raise ValueError(f"target '{name}': {error}") from error
+        head = TargetHead(name, info, self.last_layer_feature_size, self.bases)
         self.heads[name] = head
         self.outputs[name] = ModelOutput(
             unit=info.unit, sample_kind="atom", description=info.description

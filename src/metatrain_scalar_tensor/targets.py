@@ -7,6 +7,7 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import System
 from metatrain.utils.data import TargetInfo
 
+from .basis import TensorBases, basis_name
 from .o3 import Irrep, cartesian_irreps
 
 
@@ -40,11 +41,6 @@ def target_irreps(name: str, info: TargetInfo) -> List[List[Irrep]]:
                 "'product: coupled', or no product"
             )
     return irreps
-
-
-def basis_name(irrep: Irrep) -> str:
-    """Key under which the tensors of a symmetry are kept: ``lambda_2_sigma_1``."""
-    return f"lambda_{irrep.o3_lambda}_sigma_{irrep.o3_sigma}"
 
 
 def symmetric_per_volume(prediction: TensorMap, systems: List[System]) -> TensorMap:
@@ -136,8 +132,7 @@ class TargetHead(torch.nn.Module):
     :param name: name of the target.
     :param info: the target, atomic-basis ones in their dense form.
     :param num_features: number of features of an atom.
-    :param num_tensors: number of tensors of every symmetry, under its
-        :func:`basis_name`.
+    :param bases: the tensors, those of all irreps of the target among them.
     """
 
     components: List[List[Labels]]  # of every block
@@ -148,7 +143,7 @@ class TargetHead(torch.nn.Module):
         name: str,
         info: TargetInfo,
         num_features: int,
-        num_tensors: Dict[str, int],
+        bases: TensorBases,
     ) -> None:
         super().__init__()
         # the ecosystem's standard name, or a variant: non_conservative_stress/pbe
@@ -163,7 +158,7 @@ class TargetHead(torch.nn.Module):
                 block,
                 info.is_cartesian,
                 num_features,
-                [num_tensors[basis_name(irrep)] for irrep in block_irreps],
+                [bases.num_tensors(irrep) for irrep in block_irreps],
             )
             for block_irreps, block in zip(irreps, info.layout.blocks(), strict=True)
         )

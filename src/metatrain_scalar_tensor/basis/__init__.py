@@ -1,13 +1,14 @@
 """The equivariant tensors ``B_b`` that the coefficients multiply."""
 
-from typing import Any, List
+from typing import Any, Dict, List, Optional, cast
 
 import torch
 
 from ..documentation import TensorBasisHypers
 from ..o3 import Irrep
 from .density import DensityBasis
-from .pairs import AxialBasis, PairBasis, TripleBasis, pair_ranks
+from .pairs import MaximalPairs, MaximalTriples
+from .products import AxialBasis, ProductBasis, Products, SphereProducts, TripleBasis
 from .vectors import VectorBasis
 
 
@@ -18,11 +19,31 @@ class ScalarBasis(torch.nn.Module):
         super().__init__()
         self.num_tensors = 1
 
-    def forward(
-        self, density: List[torch.Tensor], center_type: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
         """Return ones, ``(atoms, 1, 1)``."""
         return torch.ones_like(density[0][:, :, :1])
+
+
+def all_pairs(
+    irrep: Irrep, max_angular: int, num_inputs: int, num_channels: int
+) -> List[Any]:
+    """The tensors of one symmetry that come from :class:`SphereProducts`."""
+    if irrep == Irrep(0, -1):
+        return [TripleBasis(max_angular, num_inputs, num_channels)]
+    parts: List[Any] = [ProductBasis(irrep, num_channels)]
+    if irrep.o3_sigma == -1 and irrep.o3_lambda > 1:
+        parts.append(AxialBasis(irrep.o3_lambda, num_inputs, num_channels))
+    return parts
+
+
+def maximal_pairs(
+    irrep: Irrep, max_angular: int, num_inputs: int, num_channels: int
+) -> List[Any]:
+    """The maximally coupled products that have one symmetry."""
+    if irrep == Irrep(0, -1):
+        return [MaximalTriples(num_inputs, num_channels)]
+    pairs = MaximalPairs(irrep, max_angular, num_inputs, num_channels)
+    return [pairs] if pairs.num_tensors > 0 else []
 
 
 class TensorBasis(torch.nn.Module):
@@ -31,7 +52,6 @@ class TensorBasis(torch.nn.Module):
     :param irrep: the symmetry ``(λ, σ)``.
     :param hypers: which kinds of tensors to use.
     :param max_angular: largest angular channel of the density.
-    :param num_types: number of center types.
     :param num_inputs: number of channels of the density.
     :raises ValueError: if λ is larger than ``max_angular``, or if all kinds of tensors
         are switched off.
@@ -42,7 +62,6 @@ class TensorBasis(torch.nn.Module):
         irrep: Irrep,
         hypers: TensorBasisHypers,
         max_angular: int,
-        num_types: int,
         num_inputs: int,
     ) -> None:
         super().__init__()
@@ -57,36 +76,20 @@ class TensorBasis(torch.nn.Module):
                 f"{max_angular}: set 'model.expansion.basis.max_angular' to {required} "
                 "or more"
             )
-        num_channels = hypers["num_channels"]
-        couplings = hypers["pairs"]
-        if couplings is None and hypers["density"] and o3_sigma == -1:
-            couplings = "maximal"  # a single channel gives no pseudotensor
+        num_channels, pairs = hypers["num_channels"], hypers["pairs"]
         parts: List[Any] = []
         if is_scalar:
             parts.append(ScalarBasis())
         else:
             if hypers["vectors"]:
-                parts.append(VectorBasis(irrep, num_types, num_inputs))
+                parts.append(VectorBasis(irrep, num_inputs))
             if hypers["density"] and o3_sigma == 1:
-                parts.append(
-                    DensityBasis(o3_lambda, num_types, num_inputs, num_channels)
-                )
-            if couplings is not None and o3_lambda == 0:
-                parts.append(
-                    TripleBasis(
-                        couplings, max_angular, num_types, num_inputs, num_channels
-                    )
-                )
-            elif couplings is not None:
-                ranks = pair_ranks(irrep, couplings, max_angular)
-                if len(ranks) > 0:
-                    parts.append(PairBasis(o3_lambda, ranks, num_inputs, num_channels))
-                if couplings == "all" and o3_sigma == -1 and o3_lambda > 1:
-                    parts.append(
-                        AxialBasis(
-                            o3_lambda, max_angular, num_types, num_inputs, num_channels
-                        )
-                    )
+                parts.append(DensityBasis(o3_lambda, num_inputs, num_channels))
+            if pairs == "all":
+                parts += all_pairs(irrep, max_angular, num_inputs, num_channels)
+            # a single channel gives no pseudotensor
+            elif pairs == "maximal" or (hypers["density"] and o3_sigma == -1):
+                parts += maximal_pairs(irrep, max_angular, num_inputs, num_channels)
         if len(parts) == 0:
             raise ValueError(
                 f"there is no tensor with o3_lambda={o3_lambda}, "
@@ -96,19 +99,88 @@ class TensorBasis(torch.nn.Module):
         self.parts = torch.nn.ModuleList(parts)
         self.num_tensors = sum(part.num_tensors for part in parts)
 
-    def forward(
-        self, density: List[torch.Tensor], center_type: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
         """Build the tensors.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
-        :param center_type: index of the type, ``(atoms,)``
+        :param products: products of pairs of its channels, with ``pairs: all``.
         :return: ``(atoms, 2λ + 1, num_tensors)``
         """
         tensors: List[torch.Tensor] = []
         for part in self.parts:
-            tensors.append(part(density, center_type))
+            tensors.append(part(density, products))
         return torch.cat(tensors, dim=2)
 
 
-__all__ = ["TensorBasis"]
+def basis_name(irrep: Irrep) -> str:
+    """Key under which the tensors of a symmetry are kept: ``lambda_2_sigma_1``."""
+    return f"lambda_{irrep.o3_lambda}_sigma_{irrep.o3_sigma}"
+
+
+class TensorBases(torch.nn.Module):
+    """The tensors of all symmetries in use.
+
+    :param hypers: which kinds of tensors to use.
+    :param max_angular: largest angular channel of the density.
+    :param num_inputs: number of channels of the density.
+    """
+
+    def __init__(
+        self, hypers: TensorBasisHypers, max_angular: int, num_inputs: int
+    ) -> None:
+        super().__init__()
+        self.hypers = hypers
+        self.max_angular = max_angular
+        self.num_inputs = num_inputs
+        self.products: Optional[SphereProducts] = None
+        self.of_symmetry = torch.nn.ModuleDict()
+        self.with_products: List[str] = []
+        self.with_pseudotensors: List[str] = []
+
+    def add(self, irrep: Irrep) -> None:
+        """Make the tensors of one symmetry available.
+
+        :param irrep: the symmetry (λ, σ); nothing happens if it is there already.
+        :raises ValueError: as :class:`TensorBasis`.
+        """
+        name = basis_name(irrep)
+        if name in self.of_symmetry:
+            return
+        sizes = (self.max_angular, self.num_inputs)
+        self.of_symmetry[name] = TensorBasis(irrep, self.hypers, *sizes)
+        if self.hypers["pairs"] == "all" and irrep != Irrep(0, 1):
+            self.with_products.append(name)
+            if irrep.o3_sigma == -1:
+                self.with_pseudotensors.append(name)
+            if self.products is None:
+                self.products = SphereProducts(*sizes, self.hypers["num_channels"])
+
+    def num_tensors(self, irrep: Irrep) -> int:
+        """Number of tensors of a symmetry that has been added."""
+        return cast(TensorBasis, self.of_symmetry[basis_name(irrep)]).num_tensors
+
+    def forward(
+        self, density: List[torch.Tensor], names: List[str]
+    ) -> Dict[str, torch.Tensor]:
+        """Build the tensors, each once for all targets.
+
+        :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
+        :param names: the symmetries that are needed, by their :func:`basis_name`.
+        :return: for each of them ``(atoms, 2λ + 1, tensors)``.
+        """
+        products = Products([], [])
+        if self.products is not None:
+            with_products, with_pseudo = False, False
+            for name in names:
+                with_products = with_products or name in self.with_products
+                with_pseudo = with_pseudo or name in self.with_pseudotensors
+            if with_products:
+                products = self.products(density, with_pseudo)
+        bases: Dict[str, torch.Tensor] = {}
+        for name, basis in self.of_symmetry.items():
+            if name in names:
+                bases[name] = basis(density, products)
+        return bases
+
+
+__all__ = ["TensorBases", "TensorBasis", "basis_name"]

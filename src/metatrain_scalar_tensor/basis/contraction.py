@@ -1,29 +1,18 @@
 """Learned channels of the density."""
 
-import math
-
 import torch
 
 
-class Contraction(torch.nn.Module):
-    """Linear combinations of density channels, their weights own to a center type.
+class Contraction(torch.nn.Linear):
+    """Linear combinations of channels, of the same size as the channels.
 
-    :param num_types: number of center types.
-    :param num_inputs: number of channels of the density.
+    They are the same for all center types, which differ by their coefficients.
+
+    :param num_inputs: number of channels.
     :param num_outputs: number of learned channels.
+    :param scale: size of the combinations, relative to the channels.
     """
 
-    def __init__(self, num_types: int, num_inputs: int, num_outputs: int) -> None:
-        super().__init__()
-        self.weights = torch.nn.Parameter(
-            torch.randn(num_types, num_inputs, num_outputs) / math.sqrt(num_inputs)
-        )
-
-    def forward(self, x: torch.Tensor, center_type: torch.Tensor) -> torch.Tensor:
-        """Combine the channels.
-
-        :param x: ``(atoms, 2l + 1, num_inputs)``
-        :param center_type: index of the type, ``(atoms,)``
-        :return: ``(atoms, 2l + 1, num_outputs)``
-        """
-        return x @ self.weights[center_type]
+    def __init__(self, num_inputs: int, num_outputs: int, scale: float = 1.0) -> None:
+        super().__init__(num_inputs, num_outputs, bias=False)
+        torch.nn.init.normal_(self.weight, std=scale * num_inputs**-0.5)

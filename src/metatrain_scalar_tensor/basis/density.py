@@ -5,6 +5,7 @@ from typing import List
 import torch
 
 from .contraction import Contraction
+from .products import Products
 
 
 class DensityBasis(torch.nn.Module):
@@ -14,26 +15,21 @@ class DensityBasis(torch.nn.Module):
     <https://arxiv.org/abs/2505.05404>`_.
 
     :param o3_lambda: rank of the tensors.
-    :param num_types: number of center types.
     :param num_inputs: number of channels of the density.
     :param num_channels: number of contractions.
     """
 
-    def __init__(
-        self, o3_lambda: int, num_types: int, num_inputs: int, num_channels: int
-    ) -> None:
+    def __init__(self, o3_lambda: int, num_inputs: int, num_channels: int) -> None:
         super().__init__()
         self.o3_lambda = o3_lambda
         self.num_tensors = num_channels
-        self.contraction = Contraction(num_types, num_inputs, num_channels)
+        self.contraction = Contraction(num_inputs, num_channels)
 
-    def forward(
-        self, density: List[torch.Tensor], center_type: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
         """Build the tensors.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
-        :param center_type: index of the type, ``(atoms,)``
+        :param products: not needed.
         :return: ``(atoms, 2λ + 1, num_tensors)``
         """
-        return self.contraction(density[self.o3_lambda], center_type)
+        return self.contraction(density[self.o3_lambda])

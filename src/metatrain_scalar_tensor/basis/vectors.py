@@ -6,6 +6,7 @@ import torch
 
 from ..o3 import CoupledProduct, Irrep
 from .contraction import Contraction
+from .products import Products
 
 
 class Powers(torch.nn.Module):
@@ -86,16 +87,15 @@ class VectorBasis(torch.nn.Module):
     :math:`v / \sqrt{1 + |v|^2}` so that high powers neither explode nor vanish.
 
     :param irrep: symmetry of the tensors.
-    :param num_types: number of center types.
     :param num_inputs: number of channels of the density.
     """
 
-    def __init__(self, irrep: Irrep, num_types: int, num_inputs: int) -> None:
+    def __init__(self, irrep: Irrep, num_inputs: int) -> None:
         super().__init__()
         self.proper = irrep.o3_sigma == 1
         self.o3_lambda = irrep.o3_lambda
         self.num_tensors = 2 * irrep.o3_lambda + 1
-        self.vectors = Contraction(num_types, num_inputs, 3)
+        self.vectors = Contraction(num_inputs, 3)
         self.powers = Powers(irrep.o3_lambda)
         self.leading = Monomials(irrep.o3_lambda if self.proper else 0)  # if proper
         self.lower = Monomials(max(irrep.o3_lambda - 1, 0))
@@ -103,16 +103,14 @@ class VectorBasis(torch.nn.Module):
             self.lower.degree, 1, self.lower.degree + 1, unit=True
         )
 
-    def forward(
-        self, density: List[torch.Tensor], center_type: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
         """Build the tensors.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
-        :param center_type: index of the type, ``(atoms,)``
+        :param products: not needed.
         :return: ``(atoms, 2λ + 1, 2λ + 1)``, the tensors along the last axis.
         """
-        vectors = self.vectors(density[1], center_type)  # (atoms, 3, 3)
+        vectors = self.vectors(density[1])  # (atoms, 3, 3)
         vectors = vectors * torch.rsqrt(1.0 + vectors.pow(2).sum(1, keepdim=True))
         a, b, c = vectors[:, :, 0:1], vectors[:, :, 1:2], vectors[:, :, 2:3]
         powers = self.powers(vectors[:, :, :2])

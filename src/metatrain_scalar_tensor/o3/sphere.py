@@ -12,17 +12,22 @@ _DEGREES = [3, 5, 7, 9, 11, 15, 17, 19, 21, 23, 29, 31, 35, 41, 47, 53, 59, 65, 
 
 
 class SphereGrid(torch.nn.Module):
-    r"""Functions :math:`f(\hat r) = \sum_{lm} f_{lm} Y_{lm}(\hat r)` at Lebedev's points.
-
-    Products of tensors, coupled to all ranks at once, are products of such functions:
+    r"""Functions on the sphere, between their coefficients and their values.
 
     .. math::
-        (y z)_{\lambda\mu} = \int y \, z \, Y_{\lambda\mu} \, \mathrm{d}\hat r
-            = \sum_{l_1 l_2} g_{l_1 l_2 \lambda} \, [y^{l_1} \otimes z^{l_2}]_{\lambda\mu}
+        f(\hat r) = \sum_{lm} f_{lm} \, Y_{lm}(\hat r)
 
-    with the Gaunt factors :math:`g`, non-zero for even :math:`l_1 + l_2 + \lambda`. The
-    bracket :math:`\{y, z\} = \hat r \cdot (\nabla y \times \nabla z)` gives the odd ones,
-    which are pseudotensors.
+    at the points of Lebedev's quadrature. Products of tensors, coupled to all ranks at
+    once, are products of such functions,
+
+    .. math::
+        (y z)_{\lambda\mu} = \int y z \, Y_{\lambda\mu} \, \mathrm{d}\hat r
+            = \sum_{l_1 l_2} g_{l_1 l_2 \lambda}
+              [y^{l_1} \otimes z^{l_2}]_{\lambda\mu},
+
+    with the Gaunt factors :math:`g`, which vanish for odd :math:`l_1 + l_2 + \lambda`.
+    The bracket :math:`\{y, z\} = \hat r \cdot (\nabla y \times \nabla z)` gives the odd
+    ones: pseudotensors.
 
     :param max_angular: largest ``l`` of the functions.
     :param degree: degree up to which integrals are exact: the sum of the ``l`` of all

@@ -1,0 +1,167 @@
+"""Products of learned functions on the sphere, coupled to every rank at once."""
+
+import math
+from typing import List, NamedTuple
+
+import torch
+
+from ..o3 import CoupledProduct, Irrep, SphereGrid
+from .contraction import Contraction
+
+
+class Products(NamedTuple):
+    """Tensors of second order in the density, for every λ from 0 on."""
+
+    proper: List[torch.Tensor]  # (atoms, 2λ + 1, channels)
+    pseudo: List[torch.Tensor]
+
+
+class SphereProducts(torch.nn.Module):
+    r"""All couplings of pairs of density channels, for all symmetries together.
+
+    Learned channels of the density are functions on the unit sphere,
+    :math:`y_c(\hat r) = \sum_{l \ge 1, m} y_{c,lm} Y_{lm}(\hat r)`, and so are their
+    products and brackets (see :class:`metatrain_scalar_tensor.o3.SphereGrid`),
+
+    .. math::
+        B_c^{\lambda +} = (y_c z_c)_\lambda
+            = \sum_{l_1 l_2} g_{l_1 l_2 \lambda} [y_c^{l_1} \otimes z_c^{l_2}]_\lambda,
+        \qquad
+        B_c^{\lambda -} = \{y_c, z_c\}_\lambda,
+
+    the former with the couplings of even :math:`l_1 + l_2 + \lambda`, proper tensors,
+    the latter with the odd ones, pseudotensors. The channels weigh the ``l``
+    differently, so that sums over them reach every coupling by itself (the argument of
+    the tensor-reduced densities, Darby et al., `arXiv:2210.01705
+    <https://arxiv.org/abs/2210.01705>`_).
+    ``l = 0`` is left out: its product is a scalar times a density channel, and scalars
+    are what the coefficients are for.
+
+    :param max_angular: largest angular channel of the density, at least 1.
+    :param num_inputs: number of channels of the density.
+    :param num_channels: number of products.
+    """
+
+    def __init__(self, max_angular: int, num_inputs: int, num_channels: int) -> None:
+        super().__init__()
+        self.num_components = [2 * l + 1 for l in range(max_angular + 1)]
+        # of l = 1, 2, ...; functions to which every l contributes alike, and of a size
+        # that gives products with components of about 1
+        self.channels = torch.nn.ModuleList(
+            Contraction(
+                num_inputs,
+                2 * num_channels,
+                scale=math.sqrt(8 * math.pi / (max_angular * components)),
+            )
+            for components in self.num_components[1:]
+        )
+        self.sphere = SphereGrid(max_angular, 3 * max_angular)
+
+    def forward(self, density: List[torch.Tensor], with_pseudo: bool) -> Products:
+        """Multiply.
+
+        :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
+        :param with_pseudo: whether to compute pseudotensors.
+        :return: for every λ up to ``max_angular``, ``(atoms, 2λ + 1, num_channels)``.
+        """
+        parts: List[torch.Tensor] = []
+        for i, contraction in enumerate(self.channels):
+            parts.append(contraction(density[i + 1]))
+        functions = torch.cat(parts, dim=1).transpose(1, 2)  # (atoms, 2c, l · m)
+        functions = torch.nn.functional.pad(functions, [1, 0])  # no l = 0
+        y, z = functions.chunk(2, dim=1)
+        y_values, z_values = self.sphere(functions).chunk(2, dim=1)
+        proper = self._of_every_rank(y_values * z_values)
+        pseudo: List[torch.Tensor] = []
+        if with_pseudo:
+            pseudo = self._of_every_rank(self.sphere.bracket(y, z))
+        return Products(proper, pseudo)
+
+    def _of_every_rank(self, values: torch.Tensor) -> List[torch.Tensor]:
+        tensors = self.sphere.project(values).transpose(1, 2)  # (atoms, λ · μ, c)
+        return list(tensors.split(self.num_components, dim=1))
+
+
+class ProductBasis(torch.nn.Module):
+    """The products of one symmetry.
+
+    :param irrep: the symmetry (λ, σ).
+    :param num_channels: number of products.
+    """
+
+    def __init__(self, irrep: Irrep, num_channels: int) -> None:
+        super().__init__()
+        self.o3_lambda, self.proper = irrep.o3_lambda, irrep.o3_sigma == 1
+        self.num_tensors = num_channels
+
+    def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
+        """Choose the tensors.
+
+        :param density: not needed.
+        :param products: the products of every symmetry.
+        :return: ``(atoms, 2λ + 1, num_tensors)``
+        """
+        tensors = products.proper if self.proper else products.pseudo
+        return tensors[self.o3_lambda]
+
+
+class AxialBasis(torch.nn.Module):
+    r"""Pseudovectors times density channels: pseudotensors of third order.
+
+    :math:`[\{y_c, z_c\}_1 \otimes w_c^{\lambda - 1}]_\lambda` with learned combinations
+    of the pseudovectors. At chiral sites with an axis of high order (C6) a density of
+    finitely many ``l`` has no pseudotensor of second order with even λ; these are the
+    lowest that do not vanish.
+
+    :param o3_lambda: rank of the tensors, at least 2.
+    :param num_inputs: number of channels of the density.
+    :param num_channels: number of products, and of tensors.
+    """
+
+    def __init__(self, o3_lambda: int, num_inputs: int, num_channels: int) -> None:
+        super().__init__()
+        self.rank = o3_lambda - 1
+        self.num_tensors = num_channels
+        self.mix = Contraction(num_channels, num_channels)
+        self.w = Contraction(num_inputs, num_channels)
+        self.couple = CoupledProduct(1, self.rank, o3_lambda)
+
+    def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
+        """Build the tensors.
+
+        :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
+        :param products: the products of every symmetry.
+        :return: ``(atoms, 2λ + 1, num_tensors)``
+        """
+        return self.couple(self.mix(products.pseudo[1]), self.w(density[self.rank]))
+
+
+class TripleBasis(torch.nn.Module):
+    r"""Pseudotensors contracted with the density of the same rank: pseudoscalars.
+
+    :math:`\{y_c, z_c\}_l \cdot w_c^l` for every ``l``.
+
+    :param max_angular: largest angular channel of the density, at least 1.
+    :param num_inputs: number of channels of the density.
+    :param num_channels: number of products for every ``l``.
+    """
+
+    def __init__(self, max_angular: int, num_inputs: int, num_channels: int) -> None:
+        super().__init__()
+        self.num_tensors = max_angular * num_channels
+        self.w = torch.nn.ModuleList(
+            Contraction(num_inputs, num_channels) for _ in range(max_angular)
+        )
+
+    def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
+        """Build the pseudoscalars.
+
+        :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
+        :param products: the products of every symmetry.
+        :return: ``(atoms, 1, num_tensors)``
+        """
+        scalars: List[torch.Tensor] = []
+        for i, w in enumerate(self.w):
+            triple = products.pseudo[i + 1] * w(density[i + 1])
+            scalars.append(triple.sum(1, keepdim=True))
+        return torch.cat(scalars, dim=2)
