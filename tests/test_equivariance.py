@@ -65,11 +65,22 @@ def test_cartesian_targets_of_any_rank(matrix):
     assert_equivariant(model, FRAMES["crystal"], names, matrix)
 
 
-def test_embedded_center_types(spherical_model):
-    model = make_model(
-        {"y": spherical((2, 1), (3, -1))}, network__center_type="embedded"
-    )
-    assert_equivariant(model, FRAMES["molecule"], ["y"], operations()["rotation"])
+VARIANTS = {
+    "embedded center types": {"network__center_type": "embedded"},
+    "tensor-reduced species": {
+        "species__type": "tensor_reduced",
+        "species__correlation_order": 4,
+    },
+    "maximal pairs": {"tensor_basis__pairs": "maximal"},
+    "neighbors": {"tensor_basis__neighbors": 4},
+}
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("operation", ["rotation", "improper rotation"])
+def test_variants_of_the_model(changes, operation):
+    model = make_model({"y": spherical((0, 1), (2, 1), (3, -1))}, **changes)
+    assert_equivariant(model, FRAMES["crystal"], ["y"], operations()[operation])
 
 
 def test_translations_and_permutations(spherical_model):

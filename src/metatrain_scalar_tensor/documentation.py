@@ -165,13 +165,17 @@ class TensorBasisHypers(TypedDict):
     """Learned contractions of the l = λ density, and for pseudotensors its maximal odd
     couplings (same paper, the λ-density correction)."""
     pairs: Optional[PairCouplings] = "all"
-    """Coupled products of two density channels: the ``maximal`` ones, ``l1 + l2 = λ``
-    (λ + 1 for pseudotensors), or ``all``; ``null`` for none. With ``all``, the tensors
+    """Products of two density channels: coupled ``maximal``-ly, ``l1 + l2 = λ`` (λ + 1
+    for pseudotensors), or in ``all`` ways; ``null`` for none. With ``all``, the tensors
     that the symmetry of a site allows can be predicted, as far as the density with its
     ``max_angular`` tells that symmetry from a higher one."""
-    num_channels: PositiveInt = 8
-    """Number of learned contractions in ``density``, and of products for each pair of
-    angular channels in ``pairs``."""
+    num_channels: PositiveInt = 32
+    """Number of learned contractions in ``density``, and of products in ``pairs``."""
+    neighbors: Optional[PositiveInt] = None
+    """Number of density channels whose weights are functions of the invariants of both
+    atoms and of their distance, from which all kinds of tensors are then made too: the
+    exact neighbor sum of the same paper. ``null`` for none. Predictions depend on atoms
+    up to twice the cutoff away, and take about twice the time."""
 
 
 DensityEngine = Literal["auto", "featomic", "torch"]

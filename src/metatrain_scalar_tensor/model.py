@@ -26,7 +26,7 @@ from . import checkpoints
 from .baseline import Baseline
 from .basis import TensorBases
 from .coefficients import EmbeddedNetwork, SeparateNetworks
-from .density import Density
+from .density import Density, NeighborSum
 from .documentation import ModelHypers
 from .invariants import ChannelwiseInvariants, PowerSpectrum
 from .systems import TypeIndex, atom_labels, edges
@@ -110,6 +110,13 @@ class ScalarTensor(ModelInterface[ModelHypers]):
             self.long_range = LongRangeFeaturizer(
                 hypers["long_range"], num_features, options
             )
+        self.neighbors: Optional[NeighborSum] = None
+        num_neighbor_channels = hypers["tensor_basis"]["neighbors"]
+        if num_neighbor_channels is not None:
+            self.neighbors = NeighborSum(
+                hypers["expansion"], num_features, num_neighbor_channels
+            )
+            num_channels += num_neighbor_channels
         self.bases = TensorBases(hypers["tensor_basis"], max_angular, num_channels)
         self.heads = torch.nn.ModuleDict()  # one for every target
 
@@ -176,6 +183,9 @@ class ScalarTensor(ModelInterface[ModelHypers]):
             distances = torch.sqrt(vectors.pow(2).sum(1))
             features = features + self.long_range(systems, features, distances)
 
+        if self.neighbors is not None:
+            sums = self.neighbors(systems, features)
+            density = [torch.cat([x, y], dim=2) for x, y in zip(density, sums)]
         if selected_atoms is not None:
             rows = centers.select(selected_atoms)
             centers = Labels(["system", "atom"], centers.values[rows])
@@ -252,6 +262,8 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         lists = self.density.requested_neighbor_lists()
         if self.long_range is not None:
             lists.append(self.long_range.neighbor_list_options)
+        if self.neighbors is not None:
+            lists.append(self.neighbors.neighbor_list)
         return lists
 
     def restart(
@@ -303,10 +315,10 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         self.baseline.move_tensor_maps(torch.device("cpu"))
         interaction_range = float("inf")
         if self.long_range is None:
-            interaction_range = max(
-                float(self.hypers["expansion"]["cutoff"]["radius"]),
-                self.baseline.cutoff_radius,
-            )
+            interaction_range = float(self.hypers["expansion"]["cutoff"]["radius"])
+            if self.neighbors is not None:
+                interaction_range *= 2.0
+            interaction_range = max(interaction_range, self.baseline.cutoff_radius)
         capabilities = ModelCapabilities(
             outputs=self.outputs,
             atomic_types=self.atomic_types,

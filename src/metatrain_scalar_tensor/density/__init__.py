@@ -7,6 +7,7 @@ from metatomic.torch import NeighborListOptions, System
 
 from ..documentation import DensityEngine, ExpansionHypers, SpeciesHypers
 from .fused import FusedExpansion
+from .neighbors import NeighborSum
 from .species import OrthogonalSpecies, TensorReducedSpecies
 
 
@@ -111,3 +112,6 @@ class Density(torch.nn.Module):
             device, dtype = self.scale.device, self.scale.dtype
             self.expansion = FusedExpansion(self.hypers)
             self.expansion.to(device, dtype)
+
+
+__all__ = ["Density", "NeighborSum"]

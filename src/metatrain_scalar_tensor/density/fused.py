@@ -9,15 +9,14 @@ from ..documentation import ExpansionHypers
 from ..o3 import SphericalHarmonics
 from ..systems import edges
 from .radial import RadialFunctions
+from .rows import sum_of_products
 
 
 class FusedExpansion(torch.nn.Module):
     """featomic's ``SphericalExpansion``, with the same numbers.
 
-    Edges are sorted by center and neighbor type into rows of equal length, and the
-    principal radial functions times the harmonics are summed over a row by one batched
-    matrix product: nothing of the size edges × radial functions × harmonics is ever
-    made. The radial functions are then combinations of these sums.
+    The principal radial functions times the harmonics are summed over the neighbors of
+    each type; the radial functions are then combinations of these sums.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     """
@@ -69,23 +68,10 @@ class FusedExpansion(torch.nn.Module):
         radial = torch.cat([radial, radial])
         harmonics = torch.cat([harmonics, harmonics * self.parity])
 
-        # rows: the neighbors of one type of one center
-        num_rows = len(atom_type) * num_types
-        row = centers * num_types + atom_type[neighbors]  # (edges,)
-        order = torch.argsort(row, stable=True)
-        row_lengths = torch.bincount(row, minlength=num_rows)
-        row_starts = row_lengths.cumsum(0) - row_lengths
-        length = max(1, int(row_lengths.max()))
-        place = torch.empty_like(row)  # of an edge within its row
-        place[order] = torch.arange(len(row), device=row.device)
-        place = place - row_starts[row]
-        slot = row * length + place
-
-        radial = _spread(radial, slot, num_rows, length)  # (rows, length, p)
-        harmonics = _spread(harmonics, slot, num_rows, length)
-        sums = radial.transpose(1, 2) @ harmonics  # (rows, p, l · m)
-
-        # from (rows, p, l · m), without a copy
+        # groups: the neighbors of one type of one center
+        group = centers * num_types + atom_type[neighbors]
+        sums = sum_of_products(radial, harmonics, group, len(atom_type) * num_types)
+        # from (groups, p, l · m), without a copy
         sums = sums.reshape(len(atom_type), num_types, mixing.shape[0], -1)
         sums = sums.permute(0, 3, 1, 2)  # (atoms, l · m, types, p)
         mixing = mixing * scale.repeat_interleave(self.num_radial)
@@ -99,14 +85,3 @@ class FusedExpansion(torch.nn.Module):
         self_term = own_type.unsqueeze(2) * (scale[0] * self.radial.self_term)
         density[0] = density[0] + self_term.flatten(1).unsqueeze(1)
         return density
-
-
-def _spread(
-    values: torch.Tensor, slot: torch.Tensor, num_rows: int, length: int
-) -> torch.Tensor:
-    """Put the values of every edge into its slot of a row; other slots are zero."""
-    width = values.shape[1]
-    rows = torch.zeros(
-        [num_rows * length, width], dtype=values.dtype, device=values.device
-    )
-    return rows.index_copy_(0, slot, values).reshape(num_rows, length, width)

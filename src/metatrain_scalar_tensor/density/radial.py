@@ -125,7 +125,14 @@ class RadialFunctions(torch.nn.Module):
         # θ has no derivative at the very cutoff, where the switch is zero anyway
         theta = torch.acos((2.0 / self.radius * distances - 1.0).clamp(max=1 - 1e-6))
         functions = torch.cos(theta.unsqueeze(1) * orders) @ series
-        # ShiftedCosine: 1 up to radius - width, 0 from the radius on
+        return functions * self.switch(distances).unsqueeze(1), mixing
+
+    @torch.jit.export
+    def switch(self, distances: torch.Tensor) -> torch.Tensor:
+        """The switching function ``ShiftedCosine``.
+
+        :param distances: ``(edges,)``
+        :return: 1 up to the cutoff minus its width, 0 from the cutoff on.
+        """
         phase = ((distances - self.radius) / self.width + 1.0).clamp(0.0, 1.0)
-        switch = 0.5 * (1.0 + torch.cos(torch.pi * phase))
-        return functions * switch.unsqueeze(1), mixing
+        return 0.5 * (1.0 + torch.cos(torch.pi * phase))
