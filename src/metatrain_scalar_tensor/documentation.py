@@ -169,7 +169,7 @@ class TensorBasisHypers(TypedDict):
     for pseudotensors), or in ``all`` ways; ``null`` for none. With ``all``, the tensors
     that the symmetry of a site allows can be predicted, as far as the density with its
     ``max_angular`` tells that symmetry from a higher one."""
-    num_channels: PositiveInt = 32
+    num_channels: PositiveInt = 16
     """Number of learned contractions in ``density``, and of products in ``pairs``."""
     neighbors: Optional[PositiveInt] = None
     """Number of density channels whose weights are functions of the invariants of both

@@ -96,6 +96,8 @@ class TensorBasis(torch.nn.Module):
                 f"o3_sigma={o3_sigma:+d} left: set at least one of 'vectors' and "
                 "'density' of 'model.tensor_basis' to true"
             )
+        self.uses_products = pairs == "all" and not is_scalar
+        self.is_pseudotensor = o3_sigma == -1
         self.parts = torch.nn.ModuleList(parts)
         self.num_tensors = sum(part.num_tensors for part in parts)
 
@@ -134,8 +136,6 @@ class TensorBases(torch.nn.Module):
         self.num_inputs = num_inputs
         self.products: Optional[SphereProducts] = None
         self.of_symmetry = torch.nn.ModuleDict()
-        self.with_products: List[str] = []
-        self.with_pseudotensors: List[str] = []
 
     def add(self, irrep: Irrep) -> None:
         """Make the tensors of one symmetry available.
@@ -147,13 +147,10 @@ class TensorBases(torch.nn.Module):
         if name in self.of_symmetry:
             return
         sizes = (self.max_angular, self.num_inputs)
-        self.of_symmetry[name] = TensorBasis(irrep, self.hypers, *sizes)
-        if self.hypers["pairs"] == "all" and irrep != Irrep(0, 1):
-            self.with_products.append(name)
-            if irrep.o3_sigma == -1:
-                self.with_pseudotensors.append(name)
-            if self.products is None:
-                self.products = SphereProducts(*sizes, self.hypers["num_channels"])
+        basis = TensorBasis(irrep, self.hypers, *sizes)
+        self.of_symmetry[name] = basis
+        if basis.uses_products and self.products is None:
+            self.products = SphereProducts(*sizes, self.hypers["num_channels"])
 
     def num_tensors(self, irrep: Irrep) -> int:
         """Number of tensors of a symmetry that has been added."""
@@ -171,9 +168,10 @@ class TensorBases(torch.nn.Module):
         products = Products([], [])
         if self.products is not None:
             with_products, with_pseudo = False, False
-            for name in names:
-                with_products = with_products or name in self.with_products
-                with_pseudo = with_pseudo or name in self.with_pseudotensors
+            for name, basis in self.of_symmetry.items():
+                if name in names and basis.uses_products:
+                    with_products = True
+                    with_pseudo = with_pseudo or bool(basis.is_pseudotensor)
             if with_products:
                 products = self.products(density, with_pseudo)
         bases: Dict[str, torch.Tensor] = {}
