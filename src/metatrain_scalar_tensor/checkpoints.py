@@ -35,18 +35,32 @@ def model_update_v1_v2(checkpoint: Dict[str, Any]) -> None:
     """The density had no ``engine``, and only pseudotensors had products of ``pairs``.
 
     :param checkpoint: checkpoint with a model of version 1, changed in place.
-    :raises RuntimeError: if the model has pseudotensors, whose channels were different
-        for every center type.
     """
     hypers = checkpoint["model_data"]["model_hypers"]
     hypers.setdefault("engine", "auto")
     hypers["tensor_basis"].setdefault("pairs", None)
-    for name in checkpoint["model_state_dict"]:
-        if name.startswith("bases.") and (".x." in name or ".y." in name):
-            raise RuntimeError(
-                "Unable to upgrade the checkpoint: models of version 1 with targets "
-                "that contain pseudotensors can't be used any more, train a new one"
-            )
+
+
+def model_update_v2_v3(checkpoint: Dict[str, Any]) -> None:
+    """Neighbor types could not be mixed, and tensors depended on the center type.
+
+    :param checkpoint: checkpoint with a model of version 2, changed in place.
+    :raises RuntimeError: if the model has tensors, whose channels were different for
+        different center types.
+    """
+    hypers = checkpoint["model_data"]["model_hypers"]
+    hypers["species"] = {
+        "type": "orthogonal",
+        "num_channels": 64,
+        "correlation_order": 3,
+    }
+    hypers["tensor_basis"]["neighbors"] = None
+    if any(name.startswith("bases.") for name in checkpoint["model_state_dict"]):
+        raise RuntimeError(
+            "Unable to upgrade the checkpoint: models of versions 1 and 2 with targets "
+            "other than scalars can't be trained or exported any more, train a new "
+            "one. Files that were exported from them (.pt) go on working."
+        )
 
 
 def trainer_update_v1_v2(checkpoint: Dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     last_layer_names: Dict[str, str]  # of every target
 
-    __checkpoint_version__ = 2
+    __checkpoint_version__ = 3
     __supported_devices__ = ["cuda", "cpu"]
     __supported_dtypes__ = [torch.float32, torch.float64]
     __default_metadata__ = ModelMetadata(
