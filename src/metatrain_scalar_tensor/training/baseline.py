@@ -49,24 +49,12 @@ def fit_baseline(
     }
     isotropic = baseline.isotropic_composition()
     if isotropic is not None:
-        fixed_weights: FixedCompositionWeights = {}
+        isotropic_baseline: FixedCompositionWeights = {}
         if isinstance(atomic_baseline, dict):
             atomic_baseline = dict(atomic_baseline)  # to leave the hypers as they are
             for name in isotropic.outputs.keys() & atomic_baseline.keys():
-                fixed_weights[name] = atomic_baseline.pop(name)
-        weights: Datasets = []
-        for name in isotropic.composition.target_infos:  # those not fitted as yet
-            of_target = isotropic_weights(isotropic, name, train_datasets)
-            weights += of_target
-            if len(of_target) == 0:  # not one complete tensor
-                fixed_weights.setdefault(name, 0.0)
-        train_or_load_composition_model(
-            composition_model=isotropic.composition,
-            atomic_baseline=fixed_weights,
-            train_datasets=weights,
-            other_additive_models=[],
-            **shared,
-        )
+                isotropic_baseline[name] = atomic_baseline.pop(name)
+        _fit_isotropic(isotropic, isotropic_baseline, train_datasets, shared)
     shared["train_datasets"] = train_datasets
     shared["checkpoint_dir"] = checkpoint_dir
     train_or_load_composition_model(
@@ -83,6 +71,27 @@ def fit_baseline(
             per_structure_targets=hypers["per_structure_targets"],
             **shared,
         )
+
+
+def _fit_isotropic(
+    isotropic: IsotropicComposition,
+    fixed_weights: FixedCompositionWeights,
+    train_datasets: Datasets,
+    shared: Dict[str, Any],
+) -> None:
+    weights: Datasets = []
+    for name in isotropic.composition.target_infos:  # those not fitted as yet
+        of_target = isotropic_weights(isotropic, name, train_datasets)
+        weights += of_target
+        if len(of_target) == 0:  # not one complete tensor
+            fixed_weights.setdefault(name, 0.0)
+    train_or_load_composition_model(
+        composition_model=isotropic.composition,
+        atomic_baseline=fixed_weights,
+        train_datasets=weights,
+        other_additive_models=[],
+        **shared,
+    )
 
 
 def isotropic_weights(
