@@ -109,12 +109,10 @@ def test_lambda_above_max_angular():
     make_model({"y": spherical((2, -1))}, expansion__basis__max_angular=2)
 
 
-def test_checkpoint_of_version_1_with_pseudotensors():
-    checkpoint = make_model({"y": spherical((1, -1))}).get_checkpoint()
-    checkpoint["model_ckpt_version"] = 1
-    weights = "bases.lambda_1_sigma_-1.parts.1.x.0.weights"
-    checkpoint["model_state_dict"][weights] = torch.zeros(1)
-    with pytest.raises(RuntimeError, match="pseudotensors can't be used any more"):
+def test_old_checkpoint_with_tensors():
+    checkpoint = make_model({"y": spherical((1, 1))}).get_checkpoint()
+    checkpoint["model_ckpt_version"] = 2
+    with pytest.raises(RuntimeError, match="targets other than scalars.*train a new"):
         ScalarTensor.upgrade_checkpoint(checkpoint)
 
 

@@ -15,6 +15,7 @@ from metatrain_scalar_tensor.o3 import (
     SphericalHarmonics,
     cartesian_irreps,
     clebsch_gordan,
+    isotropic_tensors,
 )
 
 
@@ -102,6 +103,16 @@ def test_rank_2_is_trace_antisymmetric_and_traceless_symmetric():
     torch.testing.assert_close(antisymmetric, -antisymmetric.transpose(1, 2))
     torch.testing.assert_close(symmetric, symmetric.transpose(1, 2))
     assert symmetric.diagonal(dim1=1, dim2=2).sum(1).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("rank", [2, 4, 6])
+def test_isotropic_tensors_span_the_cartesian_invariants(rank):
+    tensors = isotropic_tensors(rank).flatten(1)
+    irreps, to_cartesian = cartesian_irreps(rank)
+    parts = to_cartesian.flatten(1) @ tensors.T  # (Σ (2λ + 1), tensors)
+    num_invariants = irreps.count(Irrep(0, 1))
+    assert torch.linalg.matrix_rank(parts[:num_invariants]) == num_invariants
+    assert parts[num_invariants:].abs().max() < 1e-12
 
 
 def test_spherical_harmonics_are_the_usual_ones():

@@ -21,6 +21,8 @@ from metatrain.utils.data.atomic_basis_helpers import (
 )
 from metatrain.utils.sum_over_atoms import sum_over_atoms
 
+from .isotropic import IsotropicComposition, has_isotropic_part
+
 
 class Baseline(torch.nn.Module):
     """From what the network is trained to give to what was asked for.
@@ -66,6 +68,7 @@ class Baseline(torch.nn.Module):
             repulsion = ZBL({}, zbl_info)
             self.additive_models.append(repulsion)
             self.cutoff_radius = float(repulsion.cutoff_radius)
+        self._add_isotropic_composition(dataset_info)
 
     def _find_atomic_targets(self) -> None:
         self.atomic_targets = [
@@ -137,29 +140,41 @@ class Baseline(torch.nn.Module):
         # it fits the new scales to data that have both
         merged_targets = densify_atomic_basis_dataset_info(merged_info).targets
         self.scaler.target_infos = dict(merged_targets)
-        self.additive_models[0] = self._composition_model().restart(
-            DatasetInfo(
-                length_unit=dataset_info.length_unit,
-                atomic_types=merged_info.atomic_types,
-                targets={
-                    name: info
-                    for name, info in dataset_info.targets.items()
-                    if CompositionModel.is_valid_target(name, info)
-                },
-            )
+        restart_info = DatasetInfo(
+            dataset_info.length_unit, merged_info.atomic_types, dataset_info.targets
         )
+        composition = cast(CompositionModel, self.additive_models[0])
+        self.additive_models[0] = composition.restart(restart_info)
+        isotropic = self.isotropic_composition()
+        if isotropic is None:
+            self._add_isotropic_composition(restart_info)
+        else:
+            isotropic.restart(restart_info)
 
-    def _composition_model(self) -> CompositionModel:
-        return cast(CompositionModel, self.additive_models[0])
+    def _add_isotropic_composition(self, dataset_info: DatasetInfo) -> None:
+        if any(has_isotropic_part(*item) for item in dataset_info.targets.items()):
+            self.additive_models.append(IsotropicComposition(dataset_info))
+
+    def isotropic_composition(self) -> Optional[IsotropicComposition]:
+        """The model of isotropic parts, where there are any."""
+        for model in self.additive_models:
+            if isinstance(model, IsotropicComposition):
+                return model
+        return None
+
+    def _composition_models(self) -> List[CompositionModel]:
+        return [m for m in self.modules() if isinstance(m, CompositionModel)]
 
     def move_tensor_maps(self, device: torch.device) -> None:
         """Move the TensorMaps, of which ``to`` knows nothing, in float64."""
-        self._composition_model().weights_to(device, torch.float64)
+        for composition in self._composition_models():
+            composition.weights_to(device, torch.float64)
         self.scaler.scales_to(device, torch.float64)
 
     def load_tensor_maps(self) -> None:
         """Rebuild the TensorMaps from the buffers of a loaded state."""
-        self._composition_model().sync_tensor_maps()
+        for composition in self._composition_models():
+            composition.sync_tensor_maps()
         self.scaler.sync_tensor_maps()
 
     def float64_copy_on_cpu(self) -> Tuple[torch.nn.ModuleList, Scaler]:

@@ -258,7 +258,9 @@ class TrainerHypers(TypedDict):
     atomic_baseline: FixedCompositionWeights | str = {}
     """The part of each target that depends on the composition alone. By default it is
     fitted to the training set and taken off the targets; a number, a number for each
-    atomic type, or the path of a trained composition model fixes it instead."""
+    atomic type, or the path of a trained composition model fixes it instead. Cartesian
+    targets of even rank have an isotropic one: numbers multiply ``δ_ij``, or for rank 4
+    each of ``δ_ij δ_kl``, ``δ_ik δ_jl`` and ``δ_il δ_jk``; with a path it is fitted."""
     scale_targets: bool = True
     """Divide the targets by their standard deviation while training."""
     fixed_scaling_weights: FixedScalerWeights | str = {}

@@ -43,6 +43,15 @@ def target_irreps(name: str, info: TargetInfo) -> List[List[Irrep]]:
     return irreps
 
 
+def is_stress(name: str) -> bool:
+    """Whether a target is a stress, by the ecosystem's standard name.
+
+    :param name: name of the target, possibly of a variant:
+        ``non_conservative_stress/pbe``.
+    """
+    return name.split("/")[0] == "non_conservative_stress"
+
+
 def symmetric_per_volume(prediction: TensorMap, systems: List[System]) -> TensorMap:
     """Turn rank-2 tensors of atoms into their contributions to a stress.
 
@@ -146,8 +155,7 @@ class TargetHead(torch.nn.Module):
         bases: TensorBases,
     ) -> None:
         super().__init__()
-        # the ecosystem's standard name, or a variant: non_conservative_stress/pbe
-        self.is_stress = name.split("/")[0] == "non_conservative_stress"
+        self.is_stress = is_stress(name)
         self.hidden = torch.nn.Sequential(
             torch.nn.Linear(num_features, num_features), torch.nn.SiLU()
         )

@@ -10,7 +10,7 @@ Conventions, the same everywhere in the package:
   ``σ = +1`` is proper, ``σ = -1`` is a pseudotensor.
 """
 
-from .cartesian import Irrep, cartesian_irreps
+from .cartesian import Irrep, cartesian_irreps, isotropic_tensors
 from .clebsch_gordan import CoupledProduct, clebsch_gordan
 from .sphere import SphereGrid
 from .spherical_harmonics import SphericalHarmonics
@@ -23,4 +23,5 @@ __all__ = [
     "SphericalHarmonics",
     "cartesian_irreps",
     "clebsch_gordan",
+    "isotropic_tensors",
 ]

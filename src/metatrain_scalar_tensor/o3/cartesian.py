@@ -51,3 +51,38 @@ def cartesian_irreps(rank: int) -> Tuple[List[Irrep], torch.Tensor]:
     blocks.sort(key=lambda item: item[0])
     irreps = [Irrep(o3_lambda, (-1) ** (rank - o3_lambda)) for o3_lambda, _ in blocks]
     return irreps, torch.cat([block for _, block in blocks])
+
+
+def isotropic_tensors(rank: int) -> torch.Tensor:
+    r"""The Cartesian tensors of a rank that no rotation or reflection changes.
+
+    Products of Kronecker deltas, one for every way to pair the indices: for rank 4
+    :math:`\delta_{ij} \delta_{kl}`, :math:`\delta_{ik} \delta_{jl}` and
+    :math:`\delta_{il} \delta_{jk}`. From rank 8 on they are linearly dependent.
+
+    :param rank: number of Cartesian indices, even.
+    :return: the tensors in float64, ``(tensors, 3, ..., 3)`` with ``rank`` axes of
+        length 3.
+    """
+    deltas = torch.ones((), dtype=torch.float64)
+    for _ in range(rank // 2):
+        deltas = torch.tensordot(deltas, torch.eye(3, dtype=torch.float64), dims=0)
+    # δ_ij δ_kl ... has the pairs (0, 1), (2, 3), ...: its axes go to all other pairs
+    return torch.stack(
+        [
+            deltas.movedim(list(range(rank)), pairing)
+            for pairing in _pairings(list(range(rank)))
+        ]
+    )
+
+
+def _pairings(indices: List[int]) -> List[List[int]]:
+    """All ways to pair the indices, as lists in which partners are neighbors."""
+    if len(indices) == 0:
+        return [[]]
+    first, *others = indices
+    return [
+        [first, partner, *rest]
+        for partner in others
+        for rest in _pairings([i for i in others if i != partner])
+    ]

@@ -1,13 +1,18 @@
 """Fitting what is taken off the targets before the network sees them."""
 
-from typing import Any, Dict
+from typing import Any, Dict, List, cast
 
+from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatomic.torch import System
 from metatrain.composition import train_or_load_composition_model
+from metatrain.composition.documentation import FixedCompositionWeights
 from metatrain.scaler import train_or_load_scaler
+from metatrain.utils.data import Dataset
 
 from ..baseline import Baseline
 from ..documentation import TrainerHypers
-from .loaders import Datasets
+from ..isotropic import IsotropicComposition, IsotropicPart
+from .checks import Datasets
 from .processes import Processes
 
 
@@ -18,7 +23,7 @@ def fit_baseline(
     processes: Processes,
     checkpoint_dir: str,
 ) -> None:
-    """Fit composition model and scales to the training set, or load them.
+    """Fit composition models and scales to the training set, or load them.
 
     Targets that have theirs already, from an earlier training, keep them.
 
@@ -39,11 +44,19 @@ def fit_baseline(
         )
     baseline.double()
     shared: Dict[str, Any] = {
-        "train_datasets": train_datasets,
         "batch_size": hypers["batch_size"],
         "is_distributed": processes.is_distributed,
-        "checkpoint_dir": checkpoint_dir,
     }
+    isotropic = baseline.isotropic_composition()
+    if isotropic is not None:
+        isotropic_baseline: FixedCompositionWeights = {}
+        if isinstance(atomic_baseline, dict):
+            atomic_baseline = dict(atomic_baseline)  # to leave the hypers as they are
+            for name in isotropic.outputs.keys() & atomic_baseline.keys():
+                isotropic_baseline[name] = atomic_baseline.pop(name)
+        _fit_isotropic(isotropic, isotropic_baseline, train_datasets, shared)
+    shared["train_datasets"] = train_datasets
+    shared["checkpoint_dir"] = checkpoint_dir
     train_or_load_composition_model(
         composition_model=baseline.additive_models[0],
         atomic_baseline=atomic_baseline,
@@ -58,3 +71,67 @@ def fit_baseline(
             per_structure_targets=hypers["per_structure_targets"],
             **shared,
         )
+
+
+def _fit_isotropic(
+    isotropic: IsotropicComposition,
+    fixed_weights: FixedCompositionWeights,
+    train_datasets: Datasets,
+    shared: Dict[str, Any],
+) -> None:
+    weights: Datasets = []
+    for name in isotropic.composition.target_infos:  # those not fitted as yet
+        of_target = isotropic_weights(isotropic, name, train_datasets)
+        weights += of_target
+        if len(of_target) == 0:  # not one complete tensor
+            fixed_weights.setdefault(name, 0.0)
+    train_or_load_composition_model(
+        composition_model=isotropic.composition,
+        atomic_baseline=fixed_weights,
+        train_datasets=weights,
+        other_additive_models=[],
+        **shared,
+    )
+
+
+def isotropic_weights(
+    isotropic: IsotropicComposition, name: str, datasets: Datasets
+) -> Datasets:
+    """The isotropic parts of a target in the data.
+
+    metatrain's fit knows no missing values, so these are left out: structures without a
+    value and, where the target is one of atoms, atoms without a value.
+
+    :param isotropic: the model that is to be fitted.
+    :param name: name of the target.
+    :param datasets: data that may have the target.
+    :return: structures and weights, for every dataset that has a value.
+    """
+    part = cast(IsotropicPart, isotropic.parts[name])
+    results: Datasets = []
+    dataset: Any  # torch's Subset does not say that it can be iterated over
+    for dataset in datasets:
+        systems: List[System] = []
+        weights: List[TensorMap] = []
+        for sample in dataset:
+            if name in sample._fields:
+                system, block = sample["system"], part.weights_of(sample[name])
+                known = block.values.isfinite().all(1)
+                samples = Labels(block.samples.names, block.samples.values[known])
+                if len(samples) > 0:
+                    systems.append(_with_atoms_of(samples, system))
+                    block = TensorBlock(
+                        block.values[known], samples, [], block.properties
+                    )
+                    weights.append(TensorMap(Labels.single(), [block]))
+        if len(systems) > 0:
+            results.append(Dataset.from_dict({"system": systems, name: weights}))
+    return results
+
+
+def _with_atoms_of(samples: Labels, system: System) -> System:
+    """The structure without the atoms that no sample is of."""
+    if "atom" not in samples.names:
+        return system
+    atoms = samples.column("atom")
+    return System(system.types[atoms], system.positions[atoms], system.cell, system.pbc)

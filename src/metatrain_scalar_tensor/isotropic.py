@@ -1,0 +1,153 @@
+"""The part of Cartesian tensors that depends on the composition alone."""
+
+from typing import Dict, List, Optional
+
+import torch
+from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatomic.torch import ModelOutput, System
+from metatrain.composition import CompositionModel
+from metatrain.utils.data import DatasetInfo, TargetInfo
+
+from .o3 import isotropic_tensors
+from .targets import is_stress
+
+
+def has_isotropic_part(name: str, info: TargetInfo) -> bool:
+    """Whether atoms contribute isotropic tensors to a target, according to their type.
+
+    :param name: name of the target.
+    :param info: the target.
+    :return: true for Cartesian tensors of even rank, except a stress, whose
+        contributions depend on the volume as well.
+    """
+    rank = len(info.layout.block(0).components)
+    return info.is_cartesian and rank % 2 == 0 and not is_stress(name)
+
+
+class IsotropicPart(torch.nn.Module):
+    """Isotropic tensors with the layout of a target, and their weights as scalars.
+
+    :param info: the target, Cartesian of even rank.
+    """
+
+    tensors: torch.Tensor  # (tensors, 3 · 3 · ...)
+
+    def __init__(self, info: TargetInfo) -> None:
+        super().__init__()
+        block = info.layout.block()
+        self.components = block.components
+        self.properties = block.properties
+        tensors = isotropic_tensors(len(self.components)).flatten(1)
+        self.register_buffer("tensors", tensors, persistent=False)
+        self.weight_labels = Labels.range("weight", len(tensors) * len(self.properties))
+
+    def forward(self, weights: TensorMap) -> TensorMap:
+        """Turn weights into tensors.
+
+        :param weights: scalars of any samples, ``(samples, tensors · properties)``
+        :return: the target, ``(samples, *components, properties)``
+        """
+        block = weights.block()
+        device = block.values.device
+        num_samples = block.values.shape[0]
+        w = block.values.reshape(
+            num_samples, self.tensors.shape[0], len(self.properties)
+        )  # (samples, tensors, properties)
+        values = self.tensors.to(w).T @ w  # (samples, 3 · 3 · ..., properties)
+        tensors = TensorBlock(
+            values.reshape(
+                [num_samples] + [3] * len(self.components) + [len(self.properties)]
+            ),
+            block.samples,
+            [component.to(device) for component in self.components],
+            self.properties.to(device),
+        )
+        return TensorMap(weights.keys, [tensors])
+
+    def weights_of(self, target: TensorMap) -> TensorBlock:
+        """The weights with which isotropic tensors come nearest to given ones.
+
+        :param target: values of the target, ``(samples, *components, properties)``
+        :return: the weights, ``(samples, tensors · properties)``; NaN where a component
+            is missing.
+        """
+        block = target.block()
+        values = block.values.flatten(1, -2)  # (samples, 3 · 3 · ..., properties)
+        projection = torch.linalg.pinv(self.tensors.to(values).T)
+        weights = (projection @ values).flatten(1)  # (samples, tensors · properties)
+        return TensorBlock(weights, block.samples, [], self.weight_labels)
+
+
+class IsotropicComposition(torch.nn.Module):
+    r"""What the type of an atom alone says about Cartesian tensors of even rank.
+
+    .. math::
+        y_i = \sum_b w_{b t_i} T_b
+
+    with the isotropic tensors :math:`T_b` of the rank (:math:`\delta_{ij}` for rank 2)
+    and weights :math:`w` for every type :math:`t_i` of atom. These are the weights of a
+    composition model of metatrain's, which sees them as scalars.
+
+    :param dataset_info: atomic types and targets, of which those that have an isotropic
+        part are taken.
+    """
+
+    outputs: Dict[str, ModelOutput]
+
+    def __init__(self, dataset_info: DatasetInfo) -> None:
+        super().__init__()
+        self.parts = torch.nn.ModuleDict()  # one for every target
+        self.composition = CompositionModel({}, self._add_parts(dataset_info))
+        self.outputs = self.composition.outputs
+
+    def _add_parts(self, dataset_info: DatasetInfo) -> DatasetInfo:
+        """Register the targets, and describe their weights as scalar targets."""
+        weights: Dict[str, TargetInfo] = {}
+        for name, info in dataset_info.targets.items():
+            if has_isotropic_part(name, info):
+                part = IsotropicPart(info)
+                samples = info.layout.block().samples
+                layout = TensorBlock(
+                    torch.empty(0, len(part.weight_labels), dtype=torch.float64),
+                    samples,
+                    [],
+                    part.weight_labels,
+                )
+                weights[name] = TargetInfo(
+                    TensorMap(info.layout.keys, [layout]),
+                    unit=info.unit,
+                    description=info.description,
+                )
+                self.parts[name] = part
+        return DatasetInfo(dataset_info.length_unit, dataset_info.atomic_types, weights)
+
+    def forward(
+        self,
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        selected_atoms: Optional[Labels] = None,
+    ) -> Dict[str, TensorMap]:
+        """Predict the isotropic tensors of every atom, or their sums.
+
+        :param systems: structures.
+        :param outputs: the targets to predict.
+        :param selected_atoms: atoms whose tensors to predict; all by default.
+        :return: the targets.
+        """
+        weights = self.composition(systems, outputs, selected_atoms)
+        predictions: Dict[str, TensorMap] = {}
+        for name, part in self.parts.items():
+            if name in weights:
+                predictions[name] = part(weights[name])
+        return predictions
+
+    def supported_outputs(self) -> Dict[str, ModelOutput]:
+        """The targets that can be predicted."""
+        return self.outputs
+
+    def restart(self, dataset_info: DatasetInfo) -> None:
+        """Make room for new targets; those that are fitted keep their weights.
+
+        :param dataset_info: the data to go on with.
+        """
+        self.composition = self.composition.restart(self._add_parts(dataset_info))
