@@ -125,6 +125,7 @@ def test_no_tensor_left():
                 "density": False,
                 "pairs": "maximal",  # of which there is none for λ = 1
                 "num_channels": 1,
+                "neighbors": None,
             },
         )
 
