@@ -16,7 +16,7 @@ import argparse
 import statistics
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import ase
 import ase.build
@@ -39,6 +39,7 @@ from metatrain.utils.neighbor_lists import (
     get_requested_neighbor_lists,
     get_system_with_neighbor_lists,
 )
+from omegaconf import OmegaConf
 from roofline import ceilings, work
 
 from metatrain_scalar_tensor.density import FusedExpansion
@@ -48,7 +49,10 @@ from metatrain_scalar_tensor.systems import edges
 CUTOFF, MAX_ANGULAR, NUM_RADIAL = 5.0, 6, 8
 ARCHITECTURES: Dict[str, Dict[str, Any]] = {  # name, and changes of the hypers
     "scalar_tensor": {"name": "experimental.scalar_tensor"},
-    "scalar_tensor, pairs: null": {"name": "experimental.scalar_tensor", "pairs": None},
+    "scalar_tensor, pairs: null": {
+        "name": "experimental.scalar_tensor",
+        "tensor_basis": {"pairs": None},
+    },
     "soap_bpnn": {"name": "soap_bpnn", "legacy": True},
     "soap_bpnn, legacy: false": {"name": "soap_bpnn", "legacy": False},
     "pet": {"name": "pet"},
@@ -76,10 +80,8 @@ def model_hypers(what: str) -> Dict[str, Any]:
     """Defaults, with the common cutoff and basis where the architecture has them."""
     changes = dict(ARCHITECTURES[what])
     name = changes.pop("name")
-    hypers = get_default_hypers(name)["model"]
-    if "pairs" in changes:
-        hypers["tensor_basis"]["pairs"] = changes.pop("pairs")
-    hypers.update(changes)
+    defaults = get_default_hypers(name)["model"]
+    hypers: Any = OmegaConf.to_container(OmegaConf.merge(defaults, changes))
     if name == "soap_bpnn":
         hypers["soap"]["cutoff"]["radius"] = CUTOFF
         hypers["soap"]["max_angular"] = MAX_ANGULAR
@@ -120,10 +122,14 @@ def prepare(
 
 
 def prediction(
-    what: str, target: Dict[str, TargetInfo], frame: ase.Atoms, gradients: bool
+    what: str,
+    target: Dict[str, TargetInfo],
+    frame: ase.Atoms,
+    gradients: bool,
+    atomic_types: Sequence[int] = (1, 8),
 ) -> Optional[Step]:
     """One evaluation by a TorchScript model; forces too with ``gradients``."""
-    info = DatasetInfo("angstrom", [1, 8], target)
+    info = DatasetInfo("angstrom", list(atomic_types), target)
     try:
         architecture = import_architecture(ARCHITECTURES[what]["name"])
         module = architecture.__model__(model_hypers(what), info)
@@ -182,14 +188,14 @@ def expansion(what: str, frame: ase.Atoms, gradients: bool) -> Optional[Step]:
             return spex(vectors, i, j, systems[0].types)
 
     else:
-        fused = FusedExpansion(hypers, 2).float()
+        fused = FusedExpansion(hypers).float()
         systems = prepare([fused.neighbor_list], frame, gradients)
         script = torch.jit.script(fused)
         atom_type = (systems[0].types == 8).to(torch.int64)
-        scale = torch.ones(MAX_ANGULAR + 1)
+        types, scale = torch.arange(2), torch.ones(MAX_ANGULAR + 1)
 
         def evaluate() -> List[torch.Tensor]:
-            return script(systems, atom_type, scale)
+            return script(systems, atom_type, types, scale)
 
     weights = [torch.randn_like(x) for x in evaluate()]
 
