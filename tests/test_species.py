@@ -1,6 +1,8 @@
 """Tensor-reduced densities and their invariants."""
 
 import ase
+import ase.io
+import numpy as np
 import pytest
 import torch
 from helpers import (
@@ -15,11 +17,19 @@ from helpers import (
     spherical,
     target,
 )
+from metatrain.cli.train import train_model
+from metatrain.utils.io import load_model
 
 from metatrain_scalar_tensor.density import Density
 from metatrain_scalar_tensor.invariants import ChannelwiseInvariants
 from metatrain_scalar_tensor.o3 import clebsch_gordan
 from metatrain_scalar_tensor.systems import TypeIndex
+from options import write_options
+
+
+@pytest.fixture(autouse=True)
+def in_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
 
 
 MANY_TYPES = list(range(1, 90))
@@ -123,3 +133,59 @@ def test_every_further_type_costs_a_row_of_a_table():
     num_channels, width = REDUCED["species__num_channels"], 64
     row = num_channels + 2 * width  # of the embedding, and scale and shift of centers
     assert sizes[1] - sizes[0] == (len(MANY_TYPES) - len(TYPES)) * row
+
+
+def composition_weights(model):
+    """Of the energy and of the isotropic part of the polarizability."""
+    energy, alpha = model.baseline.composition_models()
+    return [
+        composition.model.weights[name].block().values.flatten()
+        for composition, name in ((energy, "energy"), (alpha, "mtt::alpha"))
+    ]
+
+
+def test_finetuning_learns_to_know_further_types(tmp_path):
+    weights = {6: 2.0, 7: 7.0, 8: 3.0}
+    rng = np.random.default_rng(0)
+
+    def trained(name, numbers, **training):
+        """A model of energies and polarizabilities given by the composition."""
+        frames = [cluster(rng.integers(3, 7), i, numbers) for i in range(20)]
+        for frame in frames:
+            total = sum(weights[z] for z in frame.numbers)
+            frame.info["energy"] = 1000.0 * total
+            frame.info["alpha"] = total * np.eye(3).reshape(-1)
+        folder = tmp_path / name
+        folder.mkdir()
+        ase.io.write(folder / "data.xyz", frames, format="extxyz")
+        options = write_options(
+            systems=folder / "data.xyz",
+            architecture__training={"num_epochs": 1, **training},
+            architecture__model={
+                "species": {"type": "tensor_reduced", "num_channels": 4},
+                "network": {"center_type": "embedded"},
+            },
+        )
+        options.training_set.targets = {
+            "energy": {"key": "energy", "unit": "eV"},
+            "mtt::alpha": {"key": "alpha", "type": {"cartesian": {"rank": 2}}},
+        }
+        train_model(options, output=folder / "model.pt", checkpoint_dir=folder)
+        return load_model(folder / "model.ckpt").double().eval()
+
+    before = trained("few", [6, 8])
+    path = str(tmp_path / "few" / "model.ckpt")
+    finetune = {"read_from": path}
+    after = trained("more", [6, 7, 8], finetune=finetune, learning_rate=1e-30)
+    assert after.atomic_types == [6, 7, 8]
+
+    frame = cluster(6, 99, [6, 8])
+    for name in ("energy", "mtt::alpha"):
+        old, new = (predict(m, [frame], [name])[name] for m in (before, after))
+        torch.testing.assert_close(
+            new.block().values, old.block().values, atol=1e-9, rtol=1e-9
+        )
+    old, new = composition_weights(before), composition_weights(after)
+    for w_old, w_new, scale in zip(old, new, (1000.0, 1.0)):
+        assert torch.equal(w_new[[0, 2]], w_old)
+        assert w_new[1].item() == pytest.approx(weights[7] * scale, rel=1e-6)

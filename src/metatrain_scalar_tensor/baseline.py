@@ -22,6 +22,7 @@ from metatrain.utils.data.atomic_basis_helpers import (
 from metatrain.utils.sum_over_atoms import sum_over_atoms
 
 from .isotropic import IsotropicComposition, has_isotropic_part
+from .new_types import take_over
 
 
 class Baseline(torch.nn.Module):
@@ -36,11 +37,14 @@ class Baseline(torch.nn.Module):
     :raises ValueError: if there is no energy to which ZBL can be added.
     """
 
+    new_types: List[int]
     atomic_targets: List[str]  # targets that are defined atom by atom
 
     def __init__(self, dataset_info: DatasetInfo, zbl: bool) -> None:
         super().__init__()
         self.dataset_info = dataset_info
+        self.zbl = zbl
+        self.new_types: List[int] = []  # to be fitted: places among all types
         self._find_atomic_targets()
         self.scaler = Scaler(get_default_hypers("scaler")["model"], dataset_info)
         self.additive_models = torch.nn.ModuleList(
@@ -151,6 +155,21 @@ class Baseline(torch.nn.Module):
         else:
             isotropic.restart(restart_info)
 
+    def with_types(self, atomic_types: List[int], known: torch.Tensor) -> "Baseline":
+        """The same for more types of atoms, those that are new to be fitted.
+
+        :param atomic_types: all types, in ascending order.
+        :param known: places of the known types among them.
+        """
+        info = self.dataset_info
+        info = DatasetInfo(info.length_unit, atomic_types, info.targets)
+        baseline = Baseline(info, self.zbl)
+        take_over(self, baseline, known)
+        baseline.load_tensor_maps()
+        baseline.to(self.scaler.dummy_buffer.device)
+        baseline.new_types = sorted(set(range(len(atomic_types))) - set(known.tolist()))
+        return baseline
+
     def _add_isotropic_composition(self, dataset_info: DatasetInfo) -> None:
         if any(has_isotropic_part(*item) for item in dataset_info.targets.items()):
             self.additive_models.append(IsotropicComposition(dataset_info))
@@ -162,18 +181,19 @@ class Baseline(torch.nn.Module):
                 return model
         return None
 
-    def _composition_models(self) -> List[CompositionModel]:
+    def composition_models(self) -> List[CompositionModel]:
+        """All models of metatrain's that hold weights of types."""
         return [m for m in self.modules() if isinstance(m, CompositionModel)]
 
     def move_tensor_maps(self, device: torch.device) -> None:
         """Move the TensorMaps, of which ``to`` knows nothing, in float64."""
-        for composition in self._composition_models():
+        for composition in self.composition_models():
             composition.weights_to(device, torch.float64)
         self.scaler.scales_to(device, torch.float64)
 
     def load_tensor_maps(self) -> None:
         """Rebuild the TensorMaps from the buffers of a loaded state."""
-        for composition in self._composition_models():
+        for composition in self.composition_models():
             composition.sync_tensor_maps()
         self.scaler.sync_tensor_maps()
 

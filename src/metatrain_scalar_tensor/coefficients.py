@@ -7,6 +7,8 @@ from typing import List
 
 import torch
 
+from .new_types import with_new_rows
+
 
 def _perceptron(num_inputs: int, width: int, num_layers: int) -> torch.nn.Sequential:
     layers: List[torch.nn.Module] = []
@@ -93,3 +95,12 @@ class EmbeddedNetwork(torch.nn.Module):
         hidden = self.first(self.norm(invariants))  # (atoms, width)
         hidden = self.scale[center_type] * hidden + self.shift[center_type]
         return self.rest(torch.nn.functional.silu(hidden))
+
+    def add_types(self, num_types: int, known: torch.Tensor) -> None:
+        """Make room for further center types.
+
+        :param num_types: number of all types.
+        :param known: places of the known types among them.
+        """
+        self.scale = with_new_rows(self.scale, known, num_types)
+        self.shift = with_new_rows(self.shift, known, num_types)

@@ -134,7 +134,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         train_info = densify_atomic_basis_dataset_info(dataset_info)
         for name, info in train_info.targets.items():
             self._add_target(name, info)
-        self.has_new_targets = False
+        self.has_new_weights = False
         self.baseline = Baseline(dataset_info, hypers["zbl"])
 
     def forward(
@@ -275,7 +275,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         :param model_hypers: hyperparameters asked for, which must be the model's own.
         :return: this model.
         :raises ValueError: if the hyperparameters differ, or if the data have atomic
-            types that the model does not know.
+            types that the model does not know and can't learn.
         """
         if model_hypers is not None:
             raise_if_hypers_mismatch(
@@ -284,13 +284,9 @@ class ScalarTensor(ModelInterface[ModelHypers]):
                 default_hypers=get_default_hypers(ARCHITECTURE)["model"],
             )
         merged_info = self.dataset_info.union(dataset_info)  # type: ignore[has-type]
-        new_types = sorted(set(merged_info.atomic_types) - set(self.atomic_types))
-        if new_types:
-            raise ValueError(
-                f"the data have atomic types {new_types} that the trained model does "
-                f"not know (it knows {self.atomic_types}): train a new model, or leave "
-                "these structures out"
-            )
+        has_new_types = merged_info.atomic_types != self.atomic_types
+        if has_new_types:
+            self._add_types(merged_info.atomic_types)
         train_info = densify_atomic_basis_dataset_info(merged_info)
         new_targets = [name for name in merged_info.targets if name not in self.heads]
         for name in new_targets:
@@ -298,10 +294,34 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         weights = next(self.network.parameters())
         self.bases.to(weights)
         self.heads.to(weights)
-        self.has_new_targets = len(new_targets) > 0
+        self.has_new_weights = has_new_types or len(new_targets) > 0
         self.dataset_info = merged_info
         self.baseline.restart(dataset_info, merged_info)
         return self
+
+    def _add_types(self, atomic_types: List[int]) -> None:
+        """Learn to know further types; what the model says of others does not change.
+
+        :param atomic_types: all types, in ascending order.
+        :raises ValueError: if there is more to a type than a row of a table.
+        """
+        known = torch.tensor([atomic_types.index(t) for t in self.atomic_types])
+        is_reduced = self.hypers["species"]["type"] == "tensor_reduced"
+        is_embedded = self.hypers["network"]["center_type"] == "embedded"
+        if not (is_reduced and is_embedded):
+            new_types = sorted(set(atomic_types) - set(self.atomic_types))
+            raise ValueError(
+                f"the data have atomic types {new_types} that the trained model does "
+                f"not know (it knows {self.atomic_types}): train a new model, or leave "
+                "these structures out. Only models with 'species: {type: "
+                "tensor_reduced}' and 'network: {center_type: embedded}' can learn "
+                "further types"
+            )
+        self.density.add_types(atomic_types, known)
+        self.network.add_types(len(atomic_types), known)  # type: ignore[operator]
+        self.baseline = self.baseline.with_types(atomic_types, known)
+        self.type_index = TypeIndex(atomic_types).to(self.density.scale.device)
+        self.atomic_types = atomic_types
 
     def export(self, metadata: Optional[ModelMetadata] = None) -> AtomisticModel:
         """Wrap the model for metatomic's simulation engines.

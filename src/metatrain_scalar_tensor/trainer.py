@@ -117,8 +117,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
             self.hypers["warmup_fraction"],
         )
         average = WeightAverage(model, self.hypers["ema_decay"])
-        # with new targets there are new weights, to which the old state does not apply
-        if self.state is not None and not model.has_new_targets:
+        # the old state does not apply to new weights, of new targets or atomic types
+        if self.state is not None and not model.has_new_weights:
             optimizer.load_state_dict(self.state["optimizer"])
             scheduler.load_state_dict(self.state["scheduler"])
             average.load_state_dict(self.state["average"])

@@ -58,16 +58,29 @@ class Density(torch.nn.Module):
                 num_types, num_radial, self.max_angular, species["num_channels"]
             )
         self.num_channels = self.species.num_channels
-        self.expansion: torch.nn.Module
+        self.expansion = self._expansion(atomic_types, engine)
+        self.register_buffer("scale", torch.ones(self.max_angular + 1).double())
+        self.register_buffer("is_calibrated", torch.tensor(False))
+
+    def _expansion(
+        self, atomic_types: List[int], engine: DensityEngine
+    ) -> torch.nn.Module:
         if engine == "featomic":
             # only here: models are to be exported without featomic's compiled library
             from .featomic import FeatomicExpansion
 
-            self.expansion = FeatomicExpansion(hypers, atomic_types)
-        else:
-            self.expansion = FusedExpansion(hypers)
-        self.register_buffer("scale", torch.ones(self.max_angular + 1).double())
-        self.register_buffer("is_calibrated", torch.tensor(False))
+            return FeatomicExpansion(self.hypers, atomic_types)
+        return FusedExpansion(self.hypers)
+
+    def add_types(self, atomic_types: List[int], known: torch.Tensor) -> None:
+        """Make room for further types of neighbors, with tensor-reduced channels.
+
+        :param atomic_types: all types, in ascending order.
+        :param known: places of the known types among them.
+        """
+        self.species.add_types(len(atomic_types), known)  # type: ignore[operator]
+        if not isinstance(self.expansion, FusedExpansion):
+            self.expansion = self._expansion(atomic_types, "featomic")
 
     @torch.jit.export
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:

@@ -4,6 +4,8 @@ from typing import List
 
 import torch
 
+from ..new_types import with_new_rows
+
 
 class OrthogonalSpecies(torch.nn.Module):
     """Every neighbor type has channels of its own.
@@ -74,3 +76,11 @@ class TensorReducedSpecies(torch.nn.Module):
             weights = (embedding * self.radial[l]).flatten(0, 1)  # (types · n, k)
             mixed.append(x @ weights)
         return mixed
+
+    def add_types(self, num_types: int, known: torch.Tensor) -> None:
+        """Make room for further types.
+
+        :param num_types: number of all types.
+        :param known: places of the known types among them.
+        """
+        self.embedding = with_new_rows(self.embedding, known, num_types)

@@ -4,7 +4,7 @@ from typing import Any, Dict, List, cast
 
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import System
-from metatrain.composition import train_or_load_composition_model
+from metatrain.composition import CompositionModel, train_or_load_composition_model
 from metatrain.composition.documentation import FixedCompositionWeights
 from metatrain.scaler import train_or_load_scaler
 from metatrain.utils.data import Dataset
@@ -12,6 +12,7 @@ from metatrain.utils.data import Dataset
 from ..baseline import Baseline
 from ..documentation import TrainerHypers
 from ..isotropic import IsotropicComposition, IsotropicPart
+from ..new_types import fit_again, fit_only
 from .checks import Datasets
 from .processes import Processes
 
@@ -25,7 +26,8 @@ def fit_baseline(
 ) -> None:
     """Fit composition models and scales to the training set, or load them.
 
-    Targets that have theirs already, from an earlier training, keep them.
+    Targets that have theirs already, from an earlier training, keep them; where there
+    are new types of atoms, only these are fitted.
 
     :param baseline: what to fit; it is in float64 from here on.
     :param hypers: hyperparameters of the training.
@@ -43,6 +45,10 @@ def fit_baseline(
             "'atomic_baseline'"
         )
     baseline.double()
+    weights_so_far = [_weights(model) for model in baseline.composition_models()]
+    if baseline.new_types:
+        for model in baseline.composition_models():
+            fit_again(model)
     shared: Dict[str, Any] = {
         "batch_size": hypers["batch_size"],
         "is_distributed": processes.is_distributed,
@@ -63,6 +69,9 @@ def fit_baseline(
         other_additive_models=list(baseline.additive_models[1:]),
         **shared,
     )
+    if baseline.new_types:
+        for model, weights in zip(baseline.composition_models(), weights_so_far):
+            fit_only(model, weights, baseline.new_types)
     if hypers["scale_targets"]:
         train_or_load_scaler(
             scaler=baseline.scaler,
@@ -71,6 +80,15 @@ def fit_baseline(
             per_structure_targets=hypers["per_structure_targets"],
             **shared,
         )
+
+
+def _weights(composition: CompositionModel) -> Dict[str, TensorMap]:
+    """Weights of the targets that were fitted earlier."""
+    return {
+        name: weights.copy()
+        for name, weights in composition.model.weights.items()
+        if name not in composition._new_outputs
+    }
 
 
 def _fit_isotropic(

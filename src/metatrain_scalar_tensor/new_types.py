@@ -1,0 +1,95 @@
+"""Atom types that are added to a trained model.
+
+What metatrain keeps for every type, it keeps in serialised TensorMaps: this file, like
+``baseline.py``, depends on how it does.
+"""
+
+from typing import Dict, List
+
+import metatensor.torch as mts
+import torch
+from metatensor.torch import TensorMap
+from metatrain.composition import CompositionModel
+from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_dataset_info
+
+
+def with_new_rows(
+    table: torch.nn.Parameter, known: torch.Tensor, num_types: int
+) -> torch.nn.Parameter:
+    """A table with a row for every type, the rows of new types at random.
+
+    :param table: the rows of the known types, ``(known types, channels)``
+    :param known: places of the known types among all, ``(known types,)``
+    :param num_types: number of types.
+    :return: ``(num_types, channels)``, where new rows are distributed as known ones.
+    """
+    values = table.detach()
+    spread = values.std(0, correction=0)
+    rows = values.mean(0) + spread * torch.randn(num_types, len(spread)).to(values)
+    rows[known] = values
+    return torch.nn.Parameter(rows)
+
+
+def take_over(old: torch.nn.Module, new: torch.nn.Module, known: torch.Tensor) -> None:
+    """Give metatrain's models of all types what those of the known types have.
+
+    Composition weights of new types are zero until they are fitted, scales are the mean
+    of the others.
+
+    :param old: composition models and scaler of the known types.
+    :param new: the same for all types, whose buffers are changed.
+    :param known: places of the known types among all.
+    """
+    for name, buffer in old.named_buffers():
+        is_composition = name.endswith("_composition_buffer")
+        if is_composition or name.endswith("_scaler_buffer"):
+            of_all = mts.load_buffer(new.get_buffer(name).cpu())
+            of_known = mts.load_buffer(buffer.cpu())
+            for block, known_block in zip(of_all.blocks(), of_known.blocks()):
+                if len(block.samples) == 1:  # the same for all types
+                    block.values[:] = known_block.values
+                else:
+                    mean = known_block.values.mean(0)
+                    block.values[:] = torch.zeros_like(mean) if is_composition else mean
+                    block.values[known] = known_block.values
+            module, _, buffer_name = name.rpartition(".")
+            new.get_submodule(module).register_buffer(
+                buffer_name, mts.save_buffer(mts.make_contiguous(of_all))
+            )
+
+
+def fit_again(composition: CompositionModel) -> None:
+    """Let metatrain's next fit be one of all targets, fitted earlier or not.
+
+    :param composition: the model to be fitted.
+    """
+    info = densify_atomic_basis_dataset_info(composition.dataset_info)
+    composition.target_infos = dict(info.targets)
+    composition._new_outputs = list(composition.outputs)
+
+
+def fit_only(
+    composition: CompositionModel, weights: Dict[str, TensorMap], new: List[int]
+) -> None:
+    """Undo what a fit has changed for the known types, and solve for the new ones.
+
+    :param composition: model that was just fitted for all types.
+    :param weights: its weights before the fit, of the targets to repair.
+    :param new: places of the new types among all.
+    """
+    model = composition.model
+    for name, before in weights.items():
+        for key, block in model.weights[name].items():
+            w = before.block(key).values.to(block.values)  # (types, ...)
+            xtx = model.XTX[name].block(key).values.to(w)  # (types, types)
+            xty = model.XTY[name].block(key).values.to(w).flatten(1)
+            if torch.any(xtx != 0):  # fitted, not fixed by a hyperparameter
+                w[new] = 0.0
+                residual = (xty - xtx @ w.flatten(1))[new]
+                solution = torch.linalg.pinv(xtx[new][:, new]) @ residual
+                w[new] = solution.reshape(w[new].shape)
+                block.values[:] = w
+        buffer = mts.save_buffer(mts.make_contiguous(model.weights[name].to("cpu")))
+        composition.register_buffer(
+            name + "_composition_buffer", buffer.to(composition.dummy_buffer.device)
+        )
