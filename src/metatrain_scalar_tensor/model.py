@@ -29,6 +29,7 @@ from .coefficients import EmbeddedNetwork, SeparateNetworks
 from .density import Density, NeighborSum
 from .documentation import ModelHypers
 from .invariants import ChannelwiseInvariants, PowerSpectrum
+from .new_types import check_types_can_be_added
 from .systems import TypeIndex, atom_labels, edges
 from .targets import TargetHead, target_irreps
 
@@ -305,18 +306,8 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         :param atomic_types: all types, in ascending order.
         :raises ValueError: if there is more to a type than a row of a table.
         """
+        check_types_can_be_added(self.hypers, self.atomic_types, atomic_types)
         known = torch.tensor([atomic_types.index(t) for t in self.atomic_types])
-        is_reduced = self.hypers["species"]["type"] == "tensor_reduced"
-        is_embedded = self.hypers["network"]["center_type"] == "embedded"
-        if not (is_reduced and is_embedded):
-            new_types = sorted(set(atomic_types) - set(self.atomic_types))
-            raise ValueError(
-                f"the data have atomic types {new_types} that the trained model does "
-                f"not know (it knows {self.atomic_types}): train a new model, or leave "
-                "these structures out. Only models with 'species: {type: "
-                "tensor_reduced}' and 'network: {center_type: embedded}' can learn "
-                "further types"
-            )
         self.density.add_types(atomic_types, known)
         self.network.add_types(len(atomic_types), known)  # type: ignore[operator]
         self.baseline = self.baseline.with_types(atomic_types, known)

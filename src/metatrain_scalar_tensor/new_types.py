@@ -12,6 +12,30 @@ from metatensor.torch import TensorMap
 from metatrain.composition import CompositionModel
 from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_dataset_info
 
+from .documentation import ModelHypers
+
+
+def check_types_can_be_added(
+    hypers: ModelHypers, known: List[int], atomic_types: List[int]
+) -> None:
+    """Refuse types for which a model has more than a row of a table.
+
+    :param hypers: hyperparameters of the model.
+    :param known: types that it knows.
+    :param atomic_types: types that it is to know.
+    :raises ValueError: if it can't.
+    """
+    is_reduced = hypers["species"]["type"] == "tensor_reduced"
+    is_embedded = hypers["network"]["center_type"] == "embedded"
+    if not (is_reduced and is_embedded):
+        new_types = sorted(set(atomic_types) - set(known))
+        raise ValueError(
+            f"the data have atomic types {new_types} that the trained model does not "
+            f"know (it knows {known}): train a new model, or leave these structures "
+            "out. Only models with 'species: {type: tensor_reduced}' and 'network: "
+            "{center_type: embedded}' can learn further types"
+        )
+
 
 def with_new_rows(
     table: torch.nn.Parameter, known: torch.Tensor, num_types: int
