@@ -84,10 +84,14 @@ DATASETS = {
     ),
     "water_bulk": DataSet(
         files=["water_bulk.xyz"],
-        targets=[Target("mu", "e*bohr", 1), Target("alpha", "bohr^3", 2)],
-        sizes=[25, 50, 100, 200],
+        targets=[
+            Target("mu", "e*bohr", 1),
+            Target("alpha", "bohr^3", 2, o3_lambda=0),
+            Target("alpha", "bohr^3", 2, o3_lambda=2),
+        ],
+        sizes=[50, 200],
         num_test=100,
-        epochs=100,
+        epochs=30,
     ),
 }
 

@@ -142,7 +142,7 @@ class NetworkHypers(TypedDict):
     grows by a few numbers per element only."""
     num_hidden_layers: PositiveInt = 2
     """Number of hidden layers."""
-    num_neurons_per_layer: PositiveInt = 64
+    num_neurons_per_layer: PositiveInt = 128
     """Width of every hidden layer, and number of features."""
 
 
