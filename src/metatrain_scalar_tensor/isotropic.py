@@ -64,7 +64,7 @@ class IsotropicPart(torch.nn.Module):
         )
         return TensorMap(weights.keys, [tensors])
 
-    def weights_of(self, target: TensorMap) -> TensorBlock:
+    def weights_of(self, target: TensorMap) -> TensorMap:
         """The weights with which isotropic tensors come nearest to given ones.
 
         :param target: values of the target, ``(samples, *components, properties)``
@@ -75,7 +75,8 @@ class IsotropicPart(torch.nn.Module):
         values = block.values.flatten(1, -2)  # (samples, 3 · 3 · ..., properties)
         projection = torch.linalg.pinv(self.tensors.to(values).T)
         weights = (projection @ values).flatten(1)  # (samples, tensors · properties)
-        return TensorBlock(weights, block.samples, [], self.weight_labels)
+        weights_block = TensorBlock(weights, block.samples, [], self.weight_labels)
+        return TensorMap(target.keys, [weights_block])
 
 
 class IsotropicComposition(torch.nn.Module):

@@ -1,7 +1,8 @@
 """Fitting what is taken off the targets before the network sees them."""
 
-from typing import Any, Dict, List, cast
+from typing import Any, Callable, Dict, List, Union, cast
 
+import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import System
 from metatrain.composition import CompositionModel, train_or_load_composition_model
@@ -61,14 +62,10 @@ def fit_baseline(
             for name in isotropic.outputs.keys() & atomic_baseline.keys():
                 isotropic_baseline[name] = atomic_baseline.pop(name)
         _fit_isotropic(isotropic, isotropic_baseline, train_datasets, shared)
-    shared["train_datasets"] = train_datasets
     shared["checkpoint_dir"] = checkpoint_dir
-    train_or_load_composition_model(
-        composition_model=baseline.additive_models[0],
-        atomic_baseline=atomic_baseline,
-        other_additive_models=list(baseline.additive_models[1:]),
-        **shared,
-    )
+    shared["other_additive_models"] = list(baseline.additive_models[1:])
+    composition = cast(CompositionModel, baseline.additive_models[0])
+    _fit_composition(composition, atomic_baseline, train_datasets, shared)
     if baseline.new_types:
         for model, weights in zip(baseline.composition_models(), weights_so_far):
             fit_only(model, weights, baseline.new_types)
@@ -78,7 +75,10 @@ def fit_baseline(
             fixed_weights=scaling_weights,
             additive_models=baseline.additive_models,
             per_structure_targets=hypers["per_structure_targets"],
-            **shared,
+            train_datasets=train_datasets,
+            batch_size=hypers["batch_size"],
+            is_distributed=processes.is_distributed,
+            checkpoint_dir=checkpoint_dir,
         )
 
 
@@ -91,6 +91,25 @@ def _weights(composition: CompositionModel) -> Dict[str, TensorMap]:
     }
 
 
+def _fit_composition(
+    composition: CompositionModel,
+    atomic_baseline: Union[FixedCompositionWeights, str],
+    train_datasets: Datasets,
+    shared: Dict[str, Any],
+) -> None:
+    """Fit with all data at once, targets with missing values each with its own."""
+    to_fit = list(composition._new_outputs)
+    with_gaps = [name for name in to_fit if _has_gaps(name, train_datasets)]
+    passes = [([name for name in to_fit if name not in with_gaps], train_datasets)]
+    passes += [([name], known_values(name, train_datasets)) for name in with_gaps]
+    for names, datasets in passes:
+        composition._new_outputs = names
+        train_or_load_composition_model(
+            composition, atomic_baseline, datasets, **shared
+        )
+    composition._new_outputs = to_fit
+
+
 def _fit_isotropic(
     isotropic: IsotropicComposition,
     fixed_weights: FixedCompositionWeights,
@@ -99,51 +118,66 @@ def _fit_isotropic(
 ) -> None:
     weights: Datasets = []
     for name in isotropic.composition.target_infos:  # those not fitted as yet
-        of_target = isotropic_weights(isotropic, name, train_datasets)
+        part = cast(IsotropicPart, isotropic.parts[name])
+        of_target = known_values(name, train_datasets, part.weights_of)
         weights += of_target
         if len(of_target) == 0:  # not one complete tensor
             fixed_weights.setdefault(name, 0.0)
     train_or_load_composition_model(
-        composition_model=isotropic.composition,
-        atomic_baseline=fixed_weights,
-        train_datasets=weights,
-        other_additive_models=[],
-        **shared,
+        isotropic.composition, fixed_weights, weights, [], **shared
     )
 
 
-def isotropic_weights(
-    isotropic: IsotropicComposition, name: str, datasets: Datasets
+def _has_gaps(name: str, datasets: Datasets) -> bool:
+    dataset: Any  # torch's Subset does not say that it can be iterated over
+    for dataset in datasets:
+        for sample in dataset:
+            if name in sample._fields and "atom_type" not in sample[name].keys.names:
+                for block in sample[name].blocks():
+                    if not block.values.isfinite().all():
+                        return True
+    return False
+
+
+def known_values(
+    name: str,
+    datasets: Datasets,
+    of_target: Callable[[TensorMap], TensorMap] = lambda target: target,
 ) -> Datasets:
-    """The isotropic parts of a target in the data.
+    """Data of one target without its missing values, which metatrain's fit is not for.
 
-    metatrain's fit knows no missing values, so these are left out: structures without a
-    value and, where the target is one of atoms, atoms without a value.
+    Left out are structures without a value and, where the target is one of atoms, atoms
+    without a value.
 
-    :param isotropic: the model that is to be fitted.
-    :param name: name of the target.
+    :param name: name of the target, not of an atomic basis.
     :param datasets: data that may have the target.
-    :return: structures and weights, for every dataset that has a value.
+    :param of_target: what to keep of the target, with the same samples.
+    :return: structures and values, for every dataset that has a value.
     """
-    part = cast(IsotropicPart, isotropic.parts[name])
     results: Datasets = []
     dataset: Any  # torch's Subset does not say that it can be iterated over
     for dataset in datasets:
         systems: List[System] = []
-        weights: List[TensorMap] = []
+        values: List[TensorMap] = []
         for sample in dataset:
             if name in sample._fields:
-                system, block = sample["system"], part.weights_of(sample[name])
-                known = block.values.isfinite().all(1)
-                samples = Labels(block.samples.names, block.samples.values[known])
+                system, target = sample["system"], of_target(sample[name])
+                is_known = torch.stack(
+                    [x.values.flatten(1).isfinite().all(1) for x in target.blocks()]
+                ).all(0)
+                samples = target.block(0).samples
+                samples = Labels(samples.names, samples.values[is_known])
                 if len(samples) > 0:
                     systems.append(_with_atoms_of(samples, system))
-                    block = TensorBlock(
-                        block.values[known], samples, [], block.properties
-                    )
-                    weights.append(TensorMap(Labels.single(), [block]))
+                    blocks = [
+                        TensorBlock(
+                            x.values[is_known], samples, x.components, x.properties
+                        )
+                        for x in target.blocks()
+                    ]
+                    values.append(TensorMap(target.keys, blocks))
         if len(systems) > 0:
-            results.append(Dataset.from_dict({"system": systems, name: weights}))
+            results.append(Dataset.from_dict({"system": systems, name: values}))
     return results
 
 

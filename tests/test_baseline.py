@@ -1,4 +1,4 @@
-"""The isotropic part of Cartesian tensors is fitted to the types of the atoms."""
+"""What the types of the atoms alone say about targets, Cartesian tensors among them."""
 
 import ase.io
 import numpy as np
@@ -148,3 +148,26 @@ def test_only_some_targets_have_an_isotropic_part():
     assert model.baseline.isotropic_composition() is None
     model.restart(dataset_info({**targets, "alpha": cartesian(2)}))
     assert list(model.baseline.isotropic_composition().outputs) == ["alpha"]
+
+
+def test_missing_scalars_do_not_spoil_the_fit(tmp_path):
+    """Of structures and of atoms; metatrain's fit would make all weights NaN."""
+    frames = molecules(30)
+    for frame in frames:
+        energies = np.sqrt(frame.numbers)
+        frame.info["total"] = energies.sum()
+        frame.arrays["each"] = energies
+    frames[3].info["total"] = np.nan
+    frames[4].arrays["each"][1] = np.nan
+    ase.io.write(tmp_path / "data.xyz", frames)
+    targets = {
+        "mtt::total": {"key": "total", "type": "scalar"},
+        "mtt::atomic": {"key": "each", "type": "scalar", "sample_kind": "atom"},
+    }
+    train(tmp_path / "model", targets)
+    model = load_model(tmp_path / "model" / "model.ckpt")
+    weights = model.baseline.additive_models[0].model.weights
+    expected = np.sqrt(model.atomic_types)
+    for name in targets:
+        fitted = weights[name].block().values.flatten().numpy()
+        np.testing.assert_allclose(fitted, expected, rtol=1e-7)  # as written
