@@ -12,16 +12,32 @@ Conventions, the same everywhere in the package:
 
 from .cartesian import Irrep, cartesian_irreps, isotropic_tensors
 from .clebsch_gordan import CoupledProduct, clebsch_gordan
+from .irreducible import (
+    IrreduciblePower,
+    IrreducibleProduct,
+    cartesian_norm,
+    contraction,
+    coupling_constant,
+    spherical_from_irreducible,
+)
+from .projector import irreducible_projector
 from .sphere import SphereGrid
 from .spherical_harmonics import SphericalHarmonics
 
 
 __all__ = [
     "CoupledProduct",
+    "IrreduciblePower",
+    "IrreducibleProduct",
     "Irrep",
     "SphereGrid",
     "SphericalHarmonics",
     "cartesian_irreps",
+    "cartesian_norm",
     "clebsch_gordan",
+    "contraction",
+    "coupling_constant",
+    "irreducible_projector",
     "isotropic_tensors",
+    "spherical_from_irreducible",
 ]

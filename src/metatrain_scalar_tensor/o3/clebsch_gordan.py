@@ -36,6 +36,21 @@ def _clebsch_gordan(l1: int, l2: int, l3: int) -> np.ndarray:
     return coupled.real if (l1 + l2 + l3) % 2 == 0 else coupled.imag
 
 
+def check_triangle(l1: int, l2: int, l3: int) -> None:
+    """Refuse products that do not exist.
+
+    :param l1: rank of the first tensor.
+    :param l2: rank of the second tensor.
+    :param l3: rank of their product.
+    :raises ValueError: if ``l3`` is not within ``|l1 - l2|`` and ``l1 + l2``.
+    """
+    if not abs(l1 - l2) <= l3 <= l1 + l2:
+        raise ValueError(
+            f"tensors of rank {l1} and {l2} have no product of rank {l3}: it must lie "
+            f"between {abs(l1 - l2)} and {l1 + l2}"
+        )
+
+
 def clebsch_gordan(l1: int, l2: int, l3: int) -> torch.Tensor:
     """Real Clebsch–Gordan coefficients ``⟨l1 m1 l2 m2 | l3 m3⟩``.
 
@@ -48,11 +63,7 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> torch.Tensor:
     :return: float64 coefficients, ``(2 l1 + 1, 2 l2 + 1, 2 l3 + 1)``.
     :raises ValueError: if ``l3`` is not within ``|l1 - l2|`` and ``l1 + l2``.
     """
-    if not abs(l1 - l2) <= l3 <= l1 + l2:
-        raise ValueError(
-            f"tensors of rank {l1} and {l2} have no product of rank {l3}: it must lie "
-            f"between {abs(l1 - l2)} and {l1 + l2}"
-        )
+    check_triangle(l1, l2, l3)
     return torch.from_numpy(_clebsch_gordan(l1, l2, l3).copy())
 
 
