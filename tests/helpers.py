@@ -77,7 +77,7 @@ def make_model(targets, atomic_types=TYPES, seed=0, dtype=torch.float64, **chang
     model = ScalarTensor(hypers(**changes), dataset_info(targets, atomic_types))
     model = model.to(dtype).eval()
     systems = prepare(model, [cluster(20, atomic_types=atomic_types)], dtype)
-    model.density.calibrate(systems, model.type_index(systems))
+    model.calibrate(systems)
     return model
 
 

@@ -5,7 +5,10 @@ A change of what a checkpoint holds needs a function ``model_update_v<n>_v<n + 1
 and a higher ``__checkpoint_version__`` of the model or trainer.
 """
 
+import logging
 from typing import Any, Dict, Literal
+
+import torch
 
 
 def upgrade(
@@ -29,6 +32,25 @@ def upgrade(
             f"{checkpoint[key]}, while the current {part} version is {version}."
         )
     return checkpoint
+
+
+def model_state(
+    checkpoint: Dict[str, Any], context: Literal["restart", "finetune", "export"]
+) -> Dict[str, torch.Tensor]:
+    """The weights that are to be used.
+
+    :param checkpoint: checkpoint, of the current version.
+    :param context: ``restart`` takes the latest, ``finetune`` and ``export`` the best.
+    :return: state of the model.
+    :raises ValueError: for another context.
+    """
+    if context == "restart":
+        logging.info(f"Using latest model from epoch {checkpoint['epoch']}")
+        return checkpoint["model_state_dict"]
+    if context in ("finetune", "export"):
+        logging.info(f"Using best model from epoch {checkpoint['best_epoch']}")
+        return checkpoint["best_model_state_dict"]
+    raise ValueError(f"unknown context '{context}' to load a checkpoint in")
 
 
 def model_update_v1_v2(checkpoint: Dict[str, Any]) -> None:
@@ -55,6 +77,7 @@ def model_update_v2_v3(checkpoint: Dict[str, Any]) -> None:
         "correlation_order": 3,
     }
     hypers["tensor_basis"]["neighbors"] = None
+    hypers["messages"] = {"layers": 0, "max_rank": 2, "num_channels": 16}
     if any(name.startswith("bases.") for name in checkpoint["model_state_dict"]):
         raise RuntimeError(
             "Unable to upgrade the checkpoint: models of versions 1 and 2 with targets "

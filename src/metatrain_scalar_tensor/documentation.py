@@ -130,6 +130,21 @@ class SpeciesHypers(TypedDict):
     spectrum, 3 adds bispectra, 4 norms of squared densities."""
 
 
+class MessageHypers(TypedDict):
+    """Equivariant message passing between the density and everything made of it.
+
+    Atoms send tensors to their neighbors, and learn about atoms one cutoff further with
+    every layer.
+    """
+
+    layers: NonNegativeInt = 0
+    """Number of layers. Predictions depend on atoms ``layers + 1`` cutoffs away."""
+    max_rank: NonNegativeInt = 2
+    """Largest rank of the tensors that are sent."""
+    num_channels: PositiveInt = 16
+    """Number of tensors of each rank that are sent."""
+
+
 class NetworkHypers(TypedDict):
     """From invariants to features: layer normalisation, then a multilayer perceptron
     with SiLU activations.
@@ -192,6 +207,8 @@ class ModelHypers(TypedDict):
     """What evaluates the density: ``torch``, in plain TorchScript, on CPU and GPU,
     twice differentiable; or ``featomic``, the reference, on the CPU. ``auto`` is
     ``torch``. The numbers are the same, and exported models always use ``torch``."""
+    messages: MessageHypers = init_with_defaults(MessageHypers)
+    """Message passing, off by default."""
     network: NetworkHypers = init_with_defaults(NetworkHypers)
     """The network that turns invariants into coefficients."""
     tensor_basis: TensorBasisHypers = init_with_defaults(TensorBasisHypers)

@@ -1,6 +1,5 @@
 """The model, as metatrain and metatomic see it."""
 
-import logging
 from typing import Any, Dict, List, Literal, Optional
 
 import torch
@@ -29,6 +28,7 @@ from .coefficients import EmbeddedNetwork, SeparateNetworks
 from .density import Density, NeighborSum
 from .documentation import ModelHypers
 from .invariants import ChannelwiseInvariants, PowerSpectrum
+from .messages import Messages
 from .new_types import check_types_can_be_added
 from .systems import TypeIndex, atom_labels, edges
 from .targets import TargetHead, target_irreps
@@ -81,6 +81,11 @@ class ScalarTensor(ModelInterface[ModelHypers]):
             hypers["expansion"], self.atomic_types, hypers["engine"], species
         )
         max_angular, num_channels = self.density.max_angular, self.density.num_channels
+        self.messages: Optional[Messages] = None
+        if hypers["messages"]["layers"] > 0:
+            self.messages = Messages(
+                hypers["messages"], hypers["expansion"], num_channels
+            )
         self.invariants: torch.nn.Module
         if species["type"] == "orthogonal":
             self.invariants = PowerSpectrum(
@@ -177,6 +182,8 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         :return: the outputs, as :meth:`forward` gives them.
         """
         centers = atom_labels(systems)
+        if self.messages is not None:
+            density = self.messages(systems, density)
         invariants = self.invariants(density)  # (atoms, invariants)
         features = self.network(invariants, center_type)  # (atoms, features)
         if self.long_range is not None:
@@ -225,6 +232,17 @@ class ScalarTensor(ModelInterface[ModelHypers]):
                     predictions[name] = head(last_layer, bases, centers, systems)
         return predictions
 
+    def calibrate(self, systems: List[System]) -> None:
+        """Set the scales of density and messages, if that has not been done yet.
+
+        :param systems: typical structures, such as the first batch of a training set.
+        """
+        if not self.density.is_calibrated:
+            atom_type = self.type_index(systems)
+            self.density.calibrate(systems, atom_type)
+            if self.messages is not None:
+                self.messages.calibrate(systems, self.density(systems, atom_type))
+
     def _feature_map(self, features: torch.Tensor, centers: Labels) -> TensorMap:
         device = features.device
         block = TensorBlock(features, centers, [], self.feature_labels.to(device))
@@ -264,7 +282,9 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         if self.long_range is not None:
             lists.append(self.long_range.neighbor_list_options)
         if self.neighbors is not None:
-            lists.append(self.neighbors.neighbor_list)
+            lists.append(self.neighbors.edges.neighbor_list)
+        if self.messages is not None:
+            lists.append(self.messages.edges.neighbor_list)
         return lists
 
     def restart(
@@ -326,10 +346,10 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         self.baseline.move_tensor_maps(torch.device("cpu"))
         interaction_range = float("inf")
         if self.long_range is None:
-            interaction_range = float(self.hypers["expansion"]["cutoff"]["radius"])
-            if self.neighbors is not None:
-                interaction_range *= 2.0
-            interaction_range = max(interaction_range, self.baseline.cutoff_radius)
+            steps = 1 + self.hypers["messages"]["layers"]
+            steps += 1 if self.neighbors is not None else 0
+            radius = float(self.hypers["expansion"]["cutoff"]["radius"])
+            interaction_range = max(steps * radius, self.baseline.cutoff_radius)
         capabilities = ModelCapabilities(
             outputs=self.outputs,
             atomic_types=self.atomic_types,
@@ -372,14 +392,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         :return: the model.
         :raises ValueError: for another context.
         """
-        if context == "restart":
-            logging.info(f"Using latest model from epoch {checkpoint['epoch']}")
-            state = checkpoint["model_state_dict"]
-        elif context in ("finetune", "export"):
-            logging.info(f"Using best model from epoch {checkpoint['best_epoch']}")
-            state = checkpoint["best_model_state_dict"]
-        else:
-            raise ValueError(f"unknown context '{context}' to load a checkpoint in")
+        state = checkpoints.model_state(checkpoint, context)
         data = checkpoint["model_data"]
         model = cls(data["model_hypers"], data["dataset_info"])
         name, _ = next(model.named_parameters())

@@ -105,8 +105,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         )
         self._seed_epoch(0)
         if not model.density.is_calibrated:
-            systems = next(loaders.train(0)).systems
-            model.density.calibrate(systems, model.type_index(systems))
+            model.calibrate(next(loaders.train(0)).systems)
 
         optimizer = torch.optim.Adam(
             model.parameters(), lr=self.hypers["learning_rate"], fused=True

@@ -3,12 +3,10 @@
 from typing import List
 
 import torch
-from metatomic.torch import NeighborListOptions, System
+from metatomic.torch import System
 
 from ..documentation import ExpansionHypers
-from ..o3 import SphericalHarmonics
-from ..systems import edges
-from .radial import RadialFunctions
+from .geometry import EdgeFunctions
 from .rows import sum_of_products
 
 
@@ -29,8 +27,6 @@ class NeighborSum(torch.nn.Module):
     :param num_channels: number of scalars on every edge.
     """
 
-    parity: torch.Tensor  # (l · m,), of the harmonics under inversion
-
     def __init__(
         self, hypers: ExpansionHypers, num_features: int, num_channels: int
     ) -> None:
@@ -38,20 +34,13 @@ class NeighborSum(torch.nn.Module):
         self.num_components = [
             2 * l + 1 for l in range(hypers["basis"]["max_angular"] + 1)
         ]
-        self.num_radial = hypers["basis"]["radial"]["max_radial"] + 1
-        self.radial = RadialFunctions(hypers)
-        self.harmonics = SphericalHarmonics(hypers["basis"]["max_angular"])
-        self.neighbor_list = NeighborListOptions(
-            cutoff=self.radial.radius, full_list=False, strict=True
-        )
+        self.edges = EdgeFunctions(hypers)
         self.of_center = torch.nn.Linear(num_features, num_channels)
         self.of_neighbor = torch.nn.Linear(num_features, num_channels, bias=False)
-        self.of_distance = torch.nn.Linear(self.num_radial, num_channels, bias=False)
-        self.mix = torch.nn.Linear(num_channels, num_channels)
-        parity = [(-1.0) ** (n // 2) for n in self.num_components for _ in range(n)]
-        self.register_buffer(
-            "parity", torch.tensor(parity, dtype=torch.float64), persistent=False
+        self.of_distance = torch.nn.Linear(
+            self.edges.num_radial, num_channels, bias=False
         )
+        self.mix = torch.nn.Linear(num_channels, num_channels)
 
     def forward(
         self, systems: List[System], features: torch.Tensor
@@ -62,21 +51,12 @@ class NeighborSum(torch.nn.Module):
         :param features: ``(atoms, num_features)``
         :return: for every ``l``, ``(atoms, 2l + 1, num_channels)``
         """
-        vectors, i, j = edges(systems, self.neighbor_list)
-        distances = torch.sqrt(vectors.pow(2).sum(1))
-        radial, mixing = self.radial(distances)
-        of_distance = self.of_distance(radial @ mixing[:, : self.num_radial])
-        harmonics = self.harmonics(vectors / distances.unsqueeze(1))  # (pairs, l · m)
-        # every pair is seen from both sides
-        centers, neighbors = torch.cat([i, j]), torch.cat([j, i])  # (edges,)
-        harmonics = torch.cat([harmonics, harmonics * self.parity])
+        edges = self.edges(systems)
         scalars = (
-            self.of_center(features)[centers]
-            + self.of_neighbor(features)[neighbors]
-            + torch.cat([of_distance, of_distance])
+            self.of_center(features)[edges.centers]
+            + self.of_neighbor(features)[edges.neighbors]
+            + self.of_distance(edges.radial)
         )  # (edges, channels)
-        switch = self.radial.switch(distances)
-        scalars = self.mix(torch.nn.functional.silu(scalars))
-        scalars = scalars * torch.cat([switch, switch]).unsqueeze(1)
-        sums = sum_of_products(harmonics, scalars, centers, len(features))
+        scalars = self.mix(torch.nn.functional.silu(scalars)) * edges.switch
+        sums = sum_of_products(edges.harmonics, scalars, edges.centers, len(features))
         return list(sums.split(self.num_components, dim=1))

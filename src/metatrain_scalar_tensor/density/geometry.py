@@ -1,0 +1,64 @@
+"""The edges of the neighbor list as functions: radial ones and harmonics."""
+
+from typing import List, NamedTuple
+
+import torch
+from metatomic.torch import NeighborListOptions, System
+
+from ..documentation import ExpansionHypers
+from ..o3 import SphericalHarmonics
+from ..systems import edges
+from .radial import RadialFunctions
+
+
+class Edges(NamedTuple):
+    """Every pair of neighbors, seen from both sides."""
+
+    centers: torch.Tensor  # (edges,)
+    neighbors: torch.Tensor  # (edges,)
+    radial: torch.Tensor  # (edges, n), R_n0 of the density
+    switch: torch.Tensor  # (edges, 1), one to zero at the cutoff
+    harmonics: torch.Tensor  # (edges, l · m)
+
+
+class EdgeFunctions(torch.nn.Module):
+    """Radial functions and spherical harmonics of the edges.
+
+    :param hypers: arguments of featomic's ``SphericalExpansion``.
+    """
+
+    parity: torch.Tensor  # (l · m,), of the harmonics under inversion
+
+    def __init__(self, hypers: ExpansionHypers) -> None:
+        super().__init__()
+        max_angular = hypers["basis"]["max_angular"]
+        self.num_radial = hypers["basis"]["radial"]["max_radial"] + 1
+        self.radial = RadialFunctions(hypers)
+        self.harmonics = SphericalHarmonics(max_angular)
+        self.neighbor_list = NeighborListOptions(
+            cutoff=self.radial.radius, full_list=False, strict=True
+        )
+        parity = [(-1.0) ** l for l in range(max_angular + 1) for _ in range(2 * l + 1)]
+        self.register_buffer(
+            "parity", torch.tensor(parity, dtype=torch.float64), persistent=False
+        )
+
+    def forward(self, systems: List[System]) -> Edges:
+        """Evaluate all edges.
+
+        :param systems: structures, whose atoms are stacked in order.
+        :return: the edges.
+        """
+        vectors, i, j = edges(systems, self.neighbor_list)
+        distances = torch.sqrt(vectors.pow(2).sum(1))
+        functions, mixing = self.radial(distances)
+        radial = functions @ mixing[:, : self.num_radial]  # of l = 0
+        switch = self.radial.switch(distances).unsqueeze(1)
+        harmonics = self.harmonics(vectors / distances.unsqueeze(1))
+        return Edges(
+            torch.cat([i, j]),
+            torch.cat([j, i]),
+            torch.cat([radial, radial]),
+            torch.cat([switch, switch]),
+            torch.cat([harmonics, harmonics * self.parity]),
+        )

@@ -1,0 +1,146 @@
+"""Equivariant message passing."""
+
+import ase
+import numpy as np
+import pytest
+import torch
+from helpers import (
+    cluster,
+    crystal,
+    hypers,
+    make_model,
+    molecules,
+    predict,
+    prepare,
+    spherical,
+    target,
+)
+from metatomic.torch import ModelOutput, System
+from test_equivariance import FRAMES, assert_equivariant, operations
+
+from metatrain_scalar_tensor.messages import MessageLayer
+from metatrain_scalar_tensor.o3 import SphereGrid
+from metatrain_scalar_tensor.systems import atom_labels
+
+
+CUTOFF = hypers()["expansion"]["cutoff"]["radius"]
+TARGETS = {"mtt::y": spherical((0, 1), (2, 1), (3, -1)), "energy": target()}
+
+
+def model_with(layers, **changes):
+    changes = {"messages__layers": layers, "messages__num_channels": 4, **changes}
+    return make_model(TARGETS, **changes)
+
+
+@pytest.mark.parametrize("species", ["orthogonal", "tensor_reduced"])
+@pytest.mark.parametrize("matrix", operations().values(), ids=operations())
+def test_equivariance(matrix, species):
+    model = model_with(2, species__type=species)
+    for frame in FRAMES.values():
+        assert_equivariant(model, frame, ["mtt::y"], matrix)
+
+
+def test_messages_are_products_of_functions_on_the_sphere():
+    """Sender's function times a point on the sphere in the direction of the sender."""
+    torch.manual_seed(0)
+    model = model_with(1)
+    frame = cluster(5)
+    systems = prepare(model, [frame])
+    layer: MessageLayer = model.messages.layers[0]
+    edges = model.messages.edges(systems)
+    density = model.density(systems, model.type_index(systems))
+    values = torch.cat(layer.messages(density, edges), dim=1)  # (atoms, l · m, c)
+
+    a = [send(density[rank]) for rank, send in enumerate(layer.send)]
+    scalars = [a[0].squeeze(1)] + [x.pow(2).mean(1) for x in a]
+    sent = torch.cat(a, dim=1) * layer.gate(torch.cat(scalars, dim=1)).unsqueeze(1)
+    sphere = SphereGrid(6, 14).double()
+    sent = sphere(torch.nn.functional.pad(sent.transpose(1, 2), [0, 40]))
+    points = sphere(edges.harmonics)  # (edges, points)
+    radial = layer.radial(edges.radial)
+    expected = torch.zeros_like(values)
+    for i, j, r, point in zip(edges.centers, edges.neighbors, radial, points):
+        expected[i] += sphere.project(sent[j] * point * r.unsqueeze(1)).T
+    torch.testing.assert_close(values, expected, atol=1e-11, rtol=1e-9)
+
+
+def test_without_layers_nothing_changes():
+    """Whatever the other options say, the model and its random weights are the same."""
+    frames = [crystal(), *molecules(1)]
+    reference = predict(make_model(TARGETS), frames, TARGETS)
+    for name, values in predict(model_with(0), frames, TARGETS).items():
+        for ours, block in zip(values.blocks(), reference[name].blocks()):
+            assert torch.equal(ours.values, block.values)
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_receptive_field(layers):
+    """Predictions depend on what the exported model says, and on nothing beyond."""
+    model = make_model(
+        {"energy": target()}, messages__layers=layers, messages__num_channels=4
+    )
+    capabilities = model.export().capabilities()
+    assert capabilities.interaction_range == (layers + 1) * CUTOFF
+
+    # a chain whose links are within the cutoff, and second neighbors beyond it
+    chain = ase.Atoms("CNOCN", [[0.0, 0.0, 0.6 * CUTOFF * i] for i in range(5)])
+    reference = predict(model, [chain], ["energy"])["energy"].block().values[0]
+    for moved in range(1, 5):
+        other = chain.copy()
+        other.positions[moved, 0] += 0.3
+        energy = predict(model, [other], ["energy"])["energy"].block().values[0]
+        difference = (energy - reference).abs().item()
+        if moved <= layers + 1:
+            assert difference > 1e-9, moved
+        else:
+            assert difference < 1e-12, moved
+
+
+def test_forces_are_continuous_at_the_cutoff():
+    model = model_with(1)
+
+    def force(distance):
+        """On the last of three atoms, which comes within reach of the middle one."""
+        positions = torch.tensor(
+            [[0.0, 0.0, 0.0], [0.0, 0.3, 3.0], [0.2, 0.0, 3.0 + distance]]
+        ).double()
+        frame = ase.Atoms("CNO", positions.numpy())
+        [system] = prepare(model, [frame])
+        positions = system.positions.clone().requires_grad_(True)
+        moved = System(system.types, positions, system.cell, system.pbc)
+        for options in system.known_neighbor_lists():
+            moved.add_neighbor_list(options, system.get_neighbor_list(options))
+        outputs = {"energy": ModelOutput(sample_kind="system")}
+        energy = model([moved], outputs)["energy"].block().values.sum()
+        return torch.autograd.grad(energy, positions)[0][2]
+
+    far = force(1.1 * CUTOFF)
+    reach = np.sqrt(CUTOFF**2 - 0.2**2 - 0.3**2)
+    inside = [(force(reach - d) - far).norm().item() for d in (0.02, 0.01, 0.005)]
+    assert inside[0] / inside[1] == pytest.approx(2.0, rel=0.1)
+    assert inside[1] / inside[2] == pytest.approx(2.0, rel=0.1)
+
+
+def test_scripted_model_has_the_same_predictions():
+    model = model_with(2, tensor_basis__neighbors=3)
+    systems = prepare(model, [crystal(), *molecules(1)])
+    outputs = {name: model.outputs[name] for name in TARGETS}
+    selected = atom_labels(systems)
+    expected = model(systems, outputs, None)
+    for name, values in torch.jit.script(model)(systems, outputs, selected).items():
+        for ours, block in zip(values.blocks(), expected[name].blocks()):
+            torch.testing.assert_close(ours.values, block.values)
+
+
+def test_lone_atoms_receive_nothing():
+    model = model_with(1)
+    lone = ase.Atoms("O", [[0.0, 0.0, 0.0]])
+    values = predict(model, [lone], ["energy"])["energy"].block().values
+    without = predict(model_with(0), [lone], ["energy"])["energy"].block().values
+    assert torch.isfinite(values).all() and torch.isfinite(without).all()
+    model.calibrate(prepare(model, [lone]))
+
+
+def test_rank_must_exist():
+    with pytest.raises(ValueError, match="'max_angular' 2: set 'model.messages.max_ra"):
+        model_with(1, messages__max_rank=3, expansion__basis__max_angular=2)
