@@ -12,6 +12,7 @@ from metatomic.torch.o3 import random_transformations
 from metatrain_scalar_tensor.o3 import (
     CoupledProduct,
     Irrep,
+    SphereGrid,
     SphericalHarmonics,
     cartesian_irreps,
     clebsch_gordan,
@@ -160,3 +161,43 @@ def test_spherical_harmonics_have_two_derivatives():
 
     assert torch.autograd.gradcheck(harmonics, vectors)
     assert torch.autograd.gradgradcheck(harmonics, vectors)
+
+
+def one_rank(l, max_angular, seed):
+    """Coefficients of a function with a single angular channel, and these alone."""
+    x = torch.randn(2 * l + 1, generator=torch.Generator().manual_seed(seed)).double()
+    function = torch.zeros((max_angular + 1) ** 2).double()
+    function[l**2 : (l + 1) ** 2] = x
+    return function, x
+
+
+@pytest.mark.parametrize("l1, l2", [(1, 1), (1, 2), (2, 3), (3, 3)])
+def test_products_and_brackets_on_the_sphere_are_coupled_products(l1, l2):
+    """Of even ``l1 + l2 + λ`` the products, of odd the brackets; the others vanish."""
+    max_angular = 6
+    sphere = SphereGrid(max_angular, 3 * max_angular).double()
+    (f, x), (g, y) = one_rank(l1, max_angular, 0), one_rank(l2, max_angular, 1)
+    product = sphere.project(sphere(f) * sphere(g))
+    bracket = sphere.project(sphere.bracket(f, g))
+    for o3_lambda in range(max_angular + 1):
+        rows = slice(o3_lambda**2, (o3_lambda + 1) ** 2)
+        even, odd = product[rows], bracket[rows]
+        if (l1 + l2 + o3_lambda) % 2 == 1:
+            even, odd = odd, even
+        torch.testing.assert_close(odd, torch.zeros_like(odd), atol=1e-12, rtol=0)
+        if abs(l1 - l2) <= o3_lambda <= l1 + l2:
+            c = clebsch_gordan(l1, l2, o3_lambda)
+            coupled = torch.einsum("m,n,mno->o", x, y, c)
+            factor = (even @ coupled) / (coupled @ coupled)
+            assert abs(factor) > 1e-2
+            torch.testing.assert_close(even, factor * coupled, atol=1e-12, rtol=1e-10)
+        else:
+            torch.testing.assert_close(even, torch.zeros_like(even), atol=1e-12, rtol=0)
+
+
+def test_coefficients_of_a_function_come_back_from_its_values():
+    sphere = SphereGrid(5, 10).double()
+    x = torch.randn(3, 2, 36).double()
+    torch.testing.assert_close(sphere.project(sphere(x)), x, atol=1e-12, rtol=0)
+    with pytest.raises(ValueError, match="limited to 77 .* lower 'max_angular'"):
+        SphereGrid(40, 120)
