@@ -65,6 +65,18 @@ def test_cartesian_targets_of_any_rank(matrix):
     assert_equivariant(model, FRAMES["crystal"], names, matrix)
 
 
+@pytest.mark.parametrize("symmetry", ["ijk=ikj", "ijk=jik=ikj", "ijkl=jikl=klij"])
+def test_cartesian_targets_with_symmetric_indices(symmetry):
+    names, *others = symmetry.split("=")
+    targets = {"y": cartesian(len(names))}
+    model = make_model(targets, index_symmetry={"y": symmetry})
+    assert_equivariant(model, FRAMES["crystal"], ["y"], operations()["rotation"])
+    values = predict(model, [FRAMES["crystal"]], ["y"])["y"].block().values[..., 0]
+    for other in others:
+        axes = [0] + [1 + names.index(index) for index in other]
+        torch.testing.assert_close(values.permute(axes), values, atol=1e-12, rtol=0)
+
+
 VARIANTS = {
     "embedded center types": {"network__center_type": "embedded"},
     "tensor-reduced species": {

@@ -57,7 +57,7 @@ def check(values, frames=None):
     model = make_model({"y": cartesian(1, sample_kind="system")})
     frames = frames or molecules(len(values))
     data = dataset(model, frames, values)
-    check_datasets([data], [data], model.dataset_info)
+    check_datasets([data], [data], model.dataset_info, {})
 
 
 GOOD = torch.ones(1, 3, 1, dtype=torch.float64)
@@ -261,3 +261,26 @@ def test_diverging_training_says_so(tmp_path):
 def test_periodic_cells_smaller_than_the_cutoff_are_fine():
     model = make_model({"y": target()})
     assert predict(model, [crystal()], ["y"])["y"].block().values.isfinite().all()
+
+
+def test_index_symmetry_of_nothing():
+    targets = {"y": cartesian(2), "z": spherical((2, 1))}
+    for symmetry, message in [
+        ({"x": "ij=ji"}, r"target 'x', and there are only \['y', 'z'\]"),
+        ({"z": "ij=ji"}, "'z' has no Cartesian indices"),
+        ({"y": "ij=jk"}, "'ij=jk' does not say .* such as 'ij=ji'"),
+        ({"y": "ijk=jik"}, "how 2 indices"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            make_model(targets, index_symmetry=symmetry)
+
+
+def test_data_without_their_symmetry():
+    model = make_model({"y": cartesian(2, sample_kind="system")})
+    symmetric = torch.eye(3).double().reshape(1, 3, 3, 1)
+    other = symmetric.clone()
+    other[0, 0, 1] = 0.1
+    data = dataset(model, molecules(2), [symmetric, other])
+    check_datasets([data], [data], model.dataset_info, {})
+    with pytest.raises(ValueError, match="structure 1 .*not the symmetry ij=ji.* 4%"):
+        check_datasets([data], [data], model.dataset_info, {"y": "ij=ji"})

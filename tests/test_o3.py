@@ -18,6 +18,7 @@ from metatrain_scalar_tensor.o3 import (
     clebsch_gordan,
     isotropic_tensors,
 )
+from metatrain_scalar_tensor.o3.cartesian import index_permutations
 
 
 TRIPLES = [
@@ -201,3 +202,32 @@ def test_coefficients_of_a_function_come_back_from_its_values():
     torch.testing.assert_close(sphere.project(sphere(x)), x, atol=1e-12, rtol=0)
     with pytest.raises(ValueError, match="limited to 77 .* lower 'max_angular'"):
         SphereGrid(40, 120)
+
+
+@pytest.mark.parametrize(
+    "symmetry, irreps",
+    [
+        ("ij=ji", [(0, 1), (2, 1)]),
+        ("ijk=jik=ikj", [(1, 1), (3, 1)]),  # hyperpolarizability
+        ("ijk=ikj", [(1, 1), (1, 1), (2, -1), (3, 1)]),  # piezoelectric: 18 constants
+        ("ijkl=jikl=klij", 2 * [(0, 1)] + 2 * [(2, 1)] + [(4, 1)]),  # elastic: 21
+        ("abc=bca", [(0, -1), (1, 1), (3, 1)]),
+    ],
+)
+def test_irreps_of_symmetric_cartesian_tensors(symmetry, irreps):
+    names, *others = symmetry.split("=")
+    rank = len(names)
+    found, basis = cartesian_irreps(rank, symmetry)
+    assert [tuple(irrep) for irrep in found] == irreps
+    # orthonormal, symmetric, and all there is: the average over exchanges leaves it
+    rows = basis.flatten(1)
+    torch.testing.assert_close(rows @ rows.T, torch.eye(len(rows)).double())
+    for other in others:
+        axes = [1 + names.index(index) for index in other]
+        exchanged = basis.permute(0, *axes)
+        torch.testing.assert_close(exchanged, basis, atol=1e-14, rtol=0)
+    tensor = torch.randn([3] * rank).double()
+    group = index_permutations(symmetry, rank)
+    average = sum(tensor.permute(*axes) for axes in group) / len(group)
+    spanned = rows.T @ (rows @ average.flatten())
+    torch.testing.assert_close(spanned, average.flatten(), atol=1e-13, rtol=0)

@@ -77,6 +77,7 @@ def model_update_v2_v3(checkpoint: Dict[str, Any]) -> None:
         "correlation_order": 3,
     }
     hypers["tensor_basis"]["neighbors"] = None
+    hypers["index_symmetry"] = {}
     hypers["messages"] = {"layers": 0, "max_rank": 2, "num_channels": 16}
     if any(name.startswith("bases.") for name in checkpoint["model_state_dict"]):
         raise RuntimeError(

@@ -213,6 +213,11 @@ class ModelHypers(TypedDict):
     """The network that turns invariants into coefficients."""
     tensor_basis: TensorBasisHypers = init_with_defaults(TensorBasisHypers)
     """The tensors that the coefficients multiply."""
+    index_symmetry: dict[str, str] = {}
+    """Cartesian targets that do not change when indices are exchanged, as they were
+    written in a formula: ``{mtt::alpha: ij=ji, mtt::elastic: ijkl=jikl=klij}``.
+    Predictions then have the symmetry, and only the irreducible parts that it leaves
+    are learned."""
     zbl: bool = False
     """Add metatrain's ZBL repulsion of nuclei to energies, for structures with atoms
     closer than those of the training set."""

@@ -140,6 +140,11 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         train_info = densify_atomic_basis_dataset_info(dataset_info)
         for name, info in train_info.targets.items():
             self._add_target(name, info)
+        for name in set(hypers["index_symmetry"]) - set(dataset_info.targets):
+            raise ValueError(
+                f"'model.index_symmetry' has a target '{name}', and there are only "
+                f"{sorted(dataset_info.targets)}: correct the name, or take it out"
+            )
         self.has_new_weights = False
         self.baseline = Baseline(dataset_info, hypers["zbl"])
 
@@ -250,13 +255,16 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     def _add_target(self, name: str, info: TargetInfo) -> None:
         """Register a target, with the tensors that it needs."""
-        for block_irreps in target_irreps(name, info):
+        symmetry = self.hypers["index_symmetry"].get(name)
+        for block_irreps in target_irreps(name, info, symmetry):
             for irrep in block_irreps:
                 try:
                     self.bases.add(irrep)
                 except ValueError as error:
                     raise ValueError(f"target '{name}': {error}") from error
-        head = TargetHead(name, info, self.last_layer_feature_size, self.bases)
+        head = TargetHead(
+            name, info, self.last_layer_feature_size, self.bases, symmetry
+        )
         self.heads[name] = head
         self.outputs[name] = ModelOutput(
             unit=info.unit, sample_kind="atom", description=info.description

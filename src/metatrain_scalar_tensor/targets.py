@@ -1,6 +1,6 @@
 """From features and tensors to a target: coefficients, sum, and TensorMap."""
 
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -11,11 +11,15 @@ from .basis import TensorBases, basis_name
 from .o3 import Irrep, cartesian_irreps
 
 
-def target_irreps(name: str, info: TargetInfo) -> List[List[Irrep]]:
+def target_irreps(
+    name: str, info: TargetInfo, symmetry: Optional[str]
+) -> List[List[Irrep]]:
     """The irreducible tensors that make up every block of a target.
 
     :param name: name of the target, for the error messages.
     :param info: the target, atomic-basis ones in their dense form.
+    :param symmetry: exchanges of Cartesian indices that change nothing, such as
+        ``ij=ji``; ``None`` for none.
     :return: for every block of the layout the irreps whose components, stacked, are the
         components of the block, up to a change of basis for Cartesian blocks.
     :raises ValueError: for a kind of target that this architecture does not predict.
@@ -25,13 +29,18 @@ def target_irreps(name: str, info: TargetInfo) -> List[List[Irrep]]:
             f"target '{name}' is one of pairs of atoms ('sample_kind: atom_pair'), "
             "which experimental.scalar_tensor does not predict: use 'system' or 'atom'"
         )
+    if symmetry is not None and not info.is_cartesian:
+        raise ValueError(
+            f"target '{name}' has no Cartesian indices: take it out of "
+            "'model.index_symmetry'"
+        )
     irreps: List[List[Irrep]] = []
     for key, block in info.layout.items():
         rank = len(block.components)
         if info.is_scalar:
             irreps.append([Irrep(0, 1)])
         elif info.is_cartesian:
-            irreps.append(cartesian_irreps(rank)[0])
+            irreps.append(cartesian_irreps(rank, symmetry)[0])
         elif info.is_spherical and rank == 1:
             irreps.append([Irrep(int(key["o3_lambda"]), int(key["o3_sigma"]))])
         else:
@@ -78,9 +87,10 @@ class BlockHead(torch.nn.Module):
 
     :param irreps: irreps that make up the block.
     :param block: layout of the block.
-    :param is_cartesian: whether its components are Cartesian instead of spherical.
     :param num_features: number of features, of which the coefficients are linear.
     :param num_tensors: number of tensors of each irrep.
+    :param to_cartesian: matrix from the components of the irreps to those of the block,
+        ``(Σ (2λ + 1), ...)``; ``None`` if they are the same.
     """
 
     shape: List[int]  # lengths of the component axes
@@ -90,9 +100,9 @@ class BlockHead(torch.nn.Module):
         self,
         irreps: List[Irrep],
         block: TensorBlock,
-        is_cartesian: bool,
         num_features: int,
         num_tensors: List[int],
+        to_cartesian: Optional[torch.Tensor],
     ) -> None:
         super().__init__()
         self.shape = [len(component) for component in block.components]
@@ -107,11 +117,10 @@ class BlockHead(torch.nn.Module):
             self.coefficients.parameters(), num_tensors, strict=True
         ):  # so that the sum over the tensors is as large as one of them
             weights.data.mul_(size**-0.5)
-        self.is_cartesian = is_cartesian
-        if is_cartesian:
-            to_cartesian = cartesian_irreps(len(self.shape))[1].flatten(1)
-        else:
-            to_cartesian = torch.empty(0)
+        self.is_cartesian = to_cartesian is not None
+        to_cartesian = (
+            torch.empty(0) if to_cartesian is None else to_cartesian.flatten(1)
+        )
         self.register_buffer("to_cartesian", to_cartesian, persistent=False)
 
     def forward(
@@ -142,6 +151,7 @@ class TargetHead(torch.nn.Module):
     :param info: the target, atomic-basis ones in their dense form.
     :param num_features: number of features of an atom.
     :param bases: the tensors, those of all irreps of the target among them.
+    :param symmetry: exchanges of Cartesian indices that change nothing.
     """
 
     components: List[List[Labels]]  # of every block
@@ -153,20 +163,25 @@ class TargetHead(torch.nn.Module):
         info: TargetInfo,
         num_features: int,
         bases: TensorBases,
+        symmetry: Optional[str] = None,
     ) -> None:
         super().__init__()
         self.is_stress = is_stress(name)
         self.hidden = torch.nn.Sequential(
             torch.nn.Linear(num_features, num_features), torch.nn.SiLU()
         )
-        irreps = target_irreps(name, info)
+        irreps = target_irreps(name, info, symmetry)
+        rank = len(info.layout.block(0).components)
+        to_cartesian = (
+            cartesian_irreps(rank, symmetry)[1] if info.is_cartesian else None
+        )
         self.blocks = torch.nn.ModuleList(
             BlockHead(
                 block_irreps,
                 block,
-                info.is_cartesian,
                 num_features,
                 [bases.num_tensors(irrep) for irrep in block_irreps],
+                to_cartesian,
             )
             for block_irreps, block in zip(irreps, info.layout.blocks(), strict=True)
         )

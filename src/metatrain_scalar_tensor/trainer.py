@@ -85,7 +85,12 @@ class Trainer(TrainerInterface[TrainerHypers]):
         logging.info(
             f"Training on {processes.world_size} x {processes.device} with {dtype}"
         )
-        check_datasets(train_datasets, val_datasets, model.dataset_info)
+        check_datasets(
+            train_datasets,
+            val_datasets,
+            model.dataset_info,
+            model.hypers["index_symmetry"],
+        )
         model.to(device=processes.device, dtype=dtype).train()
         fit_baseline(
             model.baseline, self.hypers, train_datasets, processes, checkpoint_dir

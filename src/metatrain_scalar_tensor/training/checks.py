@@ -7,12 +7,17 @@ import torch
 from metatensor.torch import TensorMap
 from metatrain.utils.data import Dataset, DatasetInfo
 
+from ..o3 import cartesian_irreps
+
 
 Datasets = List[Union[Dataset, torch.utils.data.Subset]]
 
 
 def check_datasets(
-    train_datasets: Datasets, val_datasets: Datasets, info: DatasetInfo
+    train_datasets: Datasets,
+    val_datasets: Datasets,
+    info: DatasetInfo,
+    index_symmetry: Dict[str, str],
 ) -> None:
     """Refuse structures and targets from which nothing can be learned.
 
@@ -21,11 +26,16 @@ def check_datasets(
     :param train_datasets: training sets.
     :param val_datasets: validation sets.
     :param info: atomic types and targets of the model.
+    :param index_symmetry: Cartesian targets with symmetric indices.
     :raises ValueError: for structures without atoms or with types that the model does
         not know, for targets of the wrong shape, for infinite values, and for targets
         without any value in the training set. The message says where.
     """
     known_types = set(info.atomic_types)
+    bases_of = {
+        name: cartesian_irreps(len(info.targets[name].component_labels[0]), symmetry)[1]
+        for name, symmetry in index_symmetry.items()
+    }
     for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
         num_values = dict.fromkeys(info.targets, 0)
         dataset: Any  # torch's Subset does not say that it can be iterated over
@@ -46,6 +56,13 @@ def check_datasets(
                         num_values[name] += _check_target(
                             f"target '{name}' of {where}", sample[name], target.layout
                         )
+                        if name in bases_of:
+                            _check_symmetry(
+                                f"target '{name}' of {where}",
+                                sample[name].block().values,
+                                bases_of[name],
+                                index_symmetry[name],
+                            )
         _check_number_of_values(part, num_values)
 
 
@@ -76,6 +93,21 @@ def _check_target(what: str, target: TensorMap, layout: TensorMap) -> int:
             )
         num_values += int(block.values.isfinite().sum())
     return num_values
+
+
+def _check_symmetry(
+    what: str, values: torch.Tensor, basis: torch.Tensor, symmetry: str
+) -> None:
+    """Check that tensors are spanned by those that have a symmetry, but for noise."""
+    tensors = values.flatten(1, -2).nan_to_num()  # (samples, 3 · 3 · ..., properties)
+    basis = basis.flatten(1).to(tensors)
+    rest = tensors - basis.T @ (basis @ tensors)
+    if rest.norm() > 0.01 * tensors.norm() and values.isfinite().all():
+        raise ValueError(
+            f"{what} has not the symmetry {symmetry} that 'model.index_symmetry' says: "
+            f"{rest.norm() / tensors.norm():.0%} of it are something else. Symmetrise "
+            "the data, or take the target out there"
+        )
 
 
 def _check_number_of_values(part: str, num_values: Dict[str, int]) -> None:
