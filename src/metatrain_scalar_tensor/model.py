@@ -66,6 +66,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
             "architecture": [
                 "scalar x tensor: https://doi.org/10.1063/5.0284802",
                 "SOAP: https://doi.org/10.1103/PhysRevB.87.184115",
+                "tensor-reduced: https://doi.org/10.1103/PhysRevLett.131.028001",
             ],
         }
     )
