@@ -60,7 +60,7 @@ def test_messages_are_products_of_functions_on_the_sphere():
     radial = layer.radial(edges.radial)
     expected = torch.zeros_like(values)
     for i, j, r, point in zip(edges.centers, edges.neighbors, radial, points):
-        expected[i] += sphere.project(sent[j] * point * r.unsqueeze(1)).T
+        expected[i] += sphere.project(sent[j] * point * r.unsqueeze(1), 6).T
     torch.testing.assert_close(values, expected, atol=1e-11, rtol=1e-9)
 
 

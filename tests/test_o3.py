@@ -178,8 +178,8 @@ def test_products_and_brackets_on_the_sphere_are_coupled_products(l1, l2):
     max_angular = 6
     sphere = SphereGrid(max_angular, 3 * max_angular).double()
     (f, x), (g, y) = one_rank(l1, max_angular, 0), one_rank(l2, max_angular, 1)
-    product = sphere.project(sphere(f) * sphere(g))
-    bracket = sphere.project(sphere.bracket(f, g))
+    product = sphere.project(sphere(f) * sphere(g), max_angular)
+    bracket = sphere.project(sphere.bracket(f, g), max_angular)
     for o3_lambda in range(max_angular + 1):
         rows = slice(o3_lambda**2, (o3_lambda + 1) ** 2)
         even, odd = product[rows], bracket[rows]
@@ -199,7 +199,7 @@ def test_products_and_brackets_on_the_sphere_are_coupled_products(l1, l2):
 def test_coefficients_of_a_function_come_back_from_its_values():
     sphere = SphereGrid(5, 10).double()
     x = torch.randn(3, 2, 36).double()
-    torch.testing.assert_close(sphere.project(sphere(x)), x, atol=1e-12, rtol=0)
+    torch.testing.assert_close(sphere.project(sphere(x), 5), x, atol=1e-12, rtol=0)
     with pytest.raises(ValueError, match="limited to 77 .* lower 'max_angular'"):
         SphereGrid(40, 120)
 

@@ -130,7 +130,8 @@ def test_every_further_type_costs_a_row_of_a_table():
     for types in (TYPES, MANY_TYPES):
         model = make_model(TARGETS, types, **REDUCED)
         sizes.append(sum(p.numel() for p in model.parameters()))
-    num_channels, width = REDUCED["species__num_channels"], 64
+    num_channels = REDUCED["species__num_channels"]
+    width = hypers()["network"]["num_neurons_per_layer"]
     row = num_channels + 2 * width  # of the embedding, and scale and shift of centers
     assert sizes[1] - sizes[0] == (len(MANY_TYPES) - len(TYPES)) * row
 

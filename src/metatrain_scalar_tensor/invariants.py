@@ -80,6 +80,7 @@ class ChannelwiseInvariants(torch.nn.Module):
         self, max_angular: int, num_channels: int, correlation_order: int
     ) -> None:
         super().__init__()
+        self.max_angular = max_angular
         self.correlation_order = correlation_order
         self.size = num_channels * (1 + (max_angular + 1) * (correlation_order - 1))
         self.sphere = SphereGrid(max_angular, 3 * max_angular)
@@ -100,7 +101,8 @@ class ChannelwiseInvariants(torch.nn.Module):
         x = torch.cat(density, dim=1).transpose(1, 2)  # (atoms, channels, l · m)
         products = [x * x]
         if self.correlation_order > 2:
-            square = self.sphere.project(self.sphere(x).pow(2) / self.variance)
+            square = self.sphere(x).pow(2) / self.variance
+            square = self.sphere.project(square, self.max_angular)
             products.append(x * square)
             if self.correlation_order > 3:
                 products.append(square * square)

@@ -68,7 +68,9 @@ class MessageLayer(torch.nn.Module):
         sent = sphere.harmonics[: (max_rank + 1) ** 2]
         products = sent.unsqueeze(1) * sphere.harmonics  # (λ · μ, l' · m', points)
         self.register_buffer(
-            "gaunt", sphere.project(products).flatten(0, 1), persistent=False
+            "gaunt",
+            sphere.project(products, max_angular).flatten(0, 1),
+            persistent=False,
         )
         self.register_buffer("scale", torch.ones(max_angular + 1).double())
 

@@ -96,7 +96,9 @@ class TensorBasis(torch.nn.Module):
                 f"o3_sigma={o3_sigma:+d} left: set at least one of 'vectors' and "
                 "'density' of 'model.tensor_basis' to true"
             )
-        self.uses_products = pairs == "all" and not is_scalar
+        product_ranks = [part.max_rank for part in parts if hasattr(part, "max_rank")]
+        self.uses_products = len(product_ranks) > 0
+        self.max_product_rank = max(product_ranks, default=0)
         self.is_pseudotensor = o3_sigma == -1
         self.parts = torch.nn.ModuleList(parts)
         self.num_tensors = sum(part.num_tensors for part in parts)
@@ -149,8 +151,10 @@ class TensorBases(torch.nn.Module):
         sizes = (self.max_angular, self.num_inputs)
         basis = TensorBasis(irrep, self.hypers, *sizes)
         self.of_symmetry[name] = basis
-        if basis.uses_products and self.products is None:
-            self.products = SphereProducts(*sizes, self.hypers["num_channels"])
+        if basis.uses_products:
+            if self.products is None:
+                self.products = SphereProducts(*sizes, self.hypers["num_channels"])
+            self.products.reach(basis.max_product_rank)
 
     def num_tensors(self, irrep: Irrep) -> int:
         """Number of tensors of a symmetry that has been added."""

@@ -44,25 +44,32 @@ class SphereProducts(torch.nn.Module):
 
     def __init__(self, max_angular: int, num_inputs: int, num_channels: int) -> None:
         super().__init__()
-        self.num_components = [2 * l + 1 for l in range(max_angular + 1)]
+        self.max_angular = max_angular
         # of l = 1, 2, ...; functions to which every l contributes alike, and of a size
         # that gives products with components of about 1
         self.channels = torch.nn.ModuleList(
             Contraction(
                 num_inputs,
                 2 * num_channels,
-                scale=math.sqrt(8 * math.pi / (max_angular * components)),
+                scale=math.sqrt(8 * math.pi / (max_angular * (2 * l + 1))),
             )
-            for components in self.num_components[1:]
+            for l in range(1, max_angular + 1)
         )
-        self.sphere = SphereGrid(max_angular, 3 * max_angular)
+        self.max_lambda = -1
+        self.reach(0)
+
+    def reach(self, o3_lambda: int) -> None:
+        """Make products up to a rank available, on as few points as that takes."""
+        if o3_lambda > self.max_lambda:
+            self.max_lambda = o3_lambda
+            self.sphere = SphereGrid(self.max_angular, 2 * self.max_angular + o3_lambda)
 
     def forward(self, density: List[torch.Tensor], with_pseudo: bool) -> Products:
         """Multiply.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
         :param with_pseudo: whether to compute pseudotensors.
-        :return: for every λ up to ``max_angular``, ``(atoms, 2λ + 1, num_channels)``.
+        :return: for every λ in :meth:`reach`, ``(atoms, 2λ + 1, num_channels)``.
         """
         parts: List[torch.Tensor] = []
         for i, contraction in enumerate(self.channels):
@@ -78,8 +85,10 @@ class SphereProducts(torch.nn.Module):
         return Products(proper, pseudo)
 
     def _of_every_rank(self, values: torch.Tensor) -> List[torch.Tensor]:
-        tensors = self.sphere.project(values).transpose(1, 2)  # (atoms, λ · μ, c)
-        return list(tensors.split(self.num_components, dim=1))
+        tensors = self.sphere.project(values, self.max_lambda)
+        tensors = tensors.transpose(1, 2)  # (atoms, λ · μ, c)
+        num_components = [2 * l + 1 for l in range(self.max_lambda + 1)]
+        return list(tensors.split(num_components, dim=1))
 
 
 class ProductBasis(torch.nn.Module):
@@ -93,6 +102,7 @@ class ProductBasis(torch.nn.Module):
         super().__init__()
         self.o3_lambda, self.proper = irrep.o3_lambda, irrep.o3_sigma == 1
         self.num_tensors = num_channels
+        self.max_rank = irrep.o3_lambda  # of the products that are needed
 
     def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
         """Choose the tensors.
@@ -122,6 +132,7 @@ class AxialBasis(torch.nn.Module):
         super().__init__()
         self.rank = o3_lambda - 1
         self.num_tensors = num_channels
+        self.max_rank = 1
         self.mix = Contraction(num_channels, num_channels)
         self.w = Contraction(num_inputs, num_channels)
         self.couple = CoupledProduct(1, self.rank, o3_lambda)
@@ -149,6 +160,7 @@ class TripleBasis(torch.nn.Module):
     def __init__(self, max_angular: int, num_inputs: int, num_channels: int) -> None:
         super().__init__()
         self.num_tensors = max_angular * num_channels
+        self.max_rank = max_angular
         self.w = torch.nn.ModuleList(
             Contraction(num_inputs, num_channels) for _ in range(max_angular)
         )

@@ -83,10 +83,12 @@ class SphereGrid(torch.nn.Module):
         z_t, z_u = (z @ self.slopes).chunk(2, dim=-1)
         return y_t * z_u - y_u * z_t
 
-    def project(self, values: torch.Tensor) -> torch.Tensor:
+    def project(self, values: torch.Tensor, max_lambda: int) -> torch.Tensor:
         """The coefficients of functions.
 
         :param values: ``(..., points)``
-        :return: ``(..., (max_angular + 1)²)``
+        :param max_lambda: largest λ that is wanted, at most ``max_angular``.
+        :return: ``(..., (max_lambda + 1)²)``
         """
-        return values @ self.projector
+        num_columns = (max_lambda + 1) * (max_lambda + 1)  # TorchScript: ** is a float
+        return values @ self.projector[:, :num_columns]
