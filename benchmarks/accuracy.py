@@ -199,13 +199,25 @@ def print_table(records: List[Record], targets: List[Target]) -> None:
     print(f"\n{len(records)} runs, {total:.0f} s of training")
 
 
+def log_scales(axis: Any, x_ticks: List[int]) -> None:
+    """Logarithmic axes with numbers that people read."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set(xscale="log", yscale="log")
+    axis.set_xticks(x_ticks, [str(x) for x in x_ticks])
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_locator(LogLocator(subs=[1, 2, 3, 5]))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.spines[["top", "right"]].set_visible(False)
+
+
 def plot(records: List[Record], targets: List[Target], path: Path) -> None:
     """Learning curves, a panel for every target."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
-    from matplotlib.ticker import LogFormatter, NullLocator
 
     groups = grouped(records)
     names = list(dict.fromkeys(r["architecture"] for r in records))
@@ -226,12 +238,8 @@ def plot(records: List[Record], targets: List[Target], path: Path) -> None:
             axis.errorbar(
                 *zip(*points), fmt="o-", color=color, capsize=3, ms=4, label=name
             )
-        axis.set(title=target.title, xscale="log", yscale="log")
-        axis.set_xticks(list(groups), [str(size) for size in groups])
-        axis.xaxis.set_minor_locator(NullLocator())
-        axis.yaxis.set_major_formatter(LogFormatter())
-        axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
-        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_title(target.title)
+        log_scales(axis, list(groups))
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=len(names), frameon=False)
     figure.supxlabel("training structures", fontsize=10)

@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Dict, List
 
-from accuracy import PROJECT, Record, average, study
+from accuracy import PROJECT, Record, average, log_scales, study
 from datasets import DATASETS, Target
 
 
@@ -55,7 +55,6 @@ def plot(
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
-    from matplotlib.ticker import LogFormatter, NullLocator
 
     figure, axes = pyplot.subplots(
         1,
@@ -81,12 +80,8 @@ def plot(
         error, spread = of_target(orthogonal)
         axis.axhline(error, color="black", lw=1, label="orthogonal")
         axis.axhspan(error - spread, error + spread, color="black", alpha=0.1, lw=0)
-        axis.set(title=target.title, xscale="log", yscale="log")
-        axis.set_xticks(CHANNELS, [str(k) for k in CHANNELS])
-        axis.xaxis.set_minor_locator(NullLocator())
-        axis.yaxis.set_major_formatter(LogFormatter())
-        axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
-        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_title(target.title)
+        log_scales(axis, CHANNELS)
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=4, frameon=False)
     figure.supxlabel("channels", fontsize=10)

@@ -80,7 +80,7 @@ DATASETS = {
         ],
         sizes=[50, 100, 200, 400],
         num_test=200,
-        epochs=100,
+        epochs=50,
     ),
     "water_bulk": DataSet(
         files=["water_bulk.xyz"],
