@@ -83,7 +83,7 @@ def plot(
         axis.set_title(target.title)
         log_scales(axis, CHANNELS)
     handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=4, frameon=False)
+    figure.legend(*handles, loc="outside upper center", ncols=2, frameon=False)
     figure.supxlabel("channels", fontsize=10)
     figure.supylabel("RMSE / % of the std. dev.", fontsize=10)
     figure.savefig(path, dpi=150)
