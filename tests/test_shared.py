@@ -16,6 +16,10 @@ from metatrain.utils.testing import (
 )
 
 
+DEFAULTS = get_default_hypers("experimental.scalar_tensor")["model"]
+NUM_FEATURES = DEFAULTS["network"]["num_neurons_per_layer"]
+
+
 HERE = Path(__file__).parent
 ETHANOL = HERE.parent / "data" / "ethanol_reduced_100.xyz"
 
@@ -70,11 +74,11 @@ class TestOutput(OutputTests, ScalarTensorTests):
 
     @pytest.fixture
     def n_features(self):
-        return 64
+        return NUM_FEATURES
 
     @pytest.fixture
     def n_last_layer_features(self):
-        return 64
+        return NUM_FEATURES
 
 
 class TestAutograd(AutogradTests, ScalarTensorTests):
