@@ -27,7 +27,7 @@ import time
 import warnings
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import ase
 import ase.io
@@ -166,9 +166,16 @@ def study(
     return wanted
 
 
-def average(values: List[float]) -> Tuple[float, float]:
-    """Mean and standard deviation, the latter zero of a single value."""
+def error(records: List[Record], target: Target) -> Tuple[float, float]:
+    """Mean and standard deviation in %, the latter zero of a single run."""
+    values = [r["errors"][target.label]["percent"] for r in records]
     return mean(values), stdev(values) if len(values) > 1 else 0.0
+
+
+def error_cells(records: List[Record], targets: List[Target]) -> List[str]:
+    """Cells of a table with the errors of every target."""
+    errors = [error(records, target) for target in targets]
+    return [f"{value:.2f} ± {spread:.2f} %" for value, spread in errors]
 
 
 def grouped(records: List[Record]) -> Dict[int, Dict[str, List[Record]]]:
@@ -188,39 +195,36 @@ def print_table(records: List[Record], targets: List[Target]) -> None:
         durations = {k: mean(r["seconds"] for r in runs) for k, runs in group.items()}
         unit = next(iter(durations.values()))
         for name, runs in group.items():
-            cells = []
-            for target in targets:
-                errors = [r["errors"][target.label]["percent"] for r in runs]
-                error, spread = average(errors)
-                cells.append(f"{error:.2f} ± {spread:.2f} %")
+            cells = error_cells(runs, targets)
             cells += [f"{durations[name]:.0f}", f"{durations[name] / unit:.2f}"]
             print(f"| {size} | `{name}` |", " | ".join(cells), "|")
     total = sum(r["seconds"] for r in records)
     print(f"\n{len(records)} runs, {total:.0f} s of training")
 
 
-def log_scales(axis: Any, x_ticks: List[int]) -> None:
-    """Logarithmic axes with numbers that people read."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+def plot_errors(
+    targets: List[Target],
+    draw: Callable[[Any, Target], None],
+    x_label: str,
+    x_ticks: List[int],
+    legend_columns: int,
+    path: Path,
+) -> None:
+    """Errors on logarithmic axes, a panel for every target.
 
-    axis.set(xscale="log", yscale="log")
-    axis.set_xticks(x_ticks, [str(x) for x in x_ticks])
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_locator(LogLocator(subs=[1, 2, 3, 5]))
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.yaxis.set_minor_locator(NullLocator())
-    axis.spines[["top", "right"]].set_visible(False)
-
-
-def plot(records: List[Record], targets: List[Target], path: Path) -> None:
-    """Learning curves, a panel for every target."""
+    :param targets: the targets.
+    :param draw: fills the axes of one of them.
+    :param x_label: what the errors depend on.
+    :param x_ticks: its values.
+    :param legend_columns: columns of the legend above the panels.
+    :param path: picture to write.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    groups = grouped(records)
-    names = list(dict.fromkeys(r["architecture"] for r in records))
     figure, axes = pyplot.subplots(
         1,
         len(targets),
@@ -229,22 +233,40 @@ def plot(records: List[Record], targets: List[Target], path: Path) -> None:
         layout="constrained",
     )
     for axis, target in zip(axes[0], targets):
-        for name in names:
-            points = []
-            for size, group in groups.items():
-                errors = [r["errors"][target.label]["percent"] for r in group[name]]
-                points.append((size, *average(errors)))
-            color = "C1" if "scalar_tensor" in name else "C0"
-            axis.errorbar(
-                *zip(*points), fmt="o-", color=color, capsize=3, ms=4, label=name
-            )
-        axis.set_title(target.title)
-        log_scales(axis, list(groups))
+        draw(axis, target)
+        axis.set(title=target.title, xscale="log", yscale="log")
+        axis.set_xticks(x_ticks, [str(x) for x in x_ticks])
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_major_locator(LogLocator(subs=[1, 2, 3, 5]))
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.spines[["top", "right"]].set_visible(False)
     handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=len(names), frameon=False)
-    figure.supxlabel("training structures", fontsize=10)
+    figure.legend(
+        *handles, loc="outside upper center", ncols=legend_columns, frameon=False
+    )
+    figure.supxlabel(x_label, fontsize=10)
     figure.supylabel("RMSE / % of the std. dev.", fontsize=10)
     figure.savefig(path, dpi=150)
+
+
+def draw_line(axis: Any, points: List[Tuple[float, ...]], **style: Any) -> None:
+    """A line through points ``(x, error, spread)``."""
+    axis.errorbar(*zip(*points), fmt="o-", capsize=3, ms=4, **style)
+
+
+def plot(records: List[Record], targets: List[Target], path: Path) -> None:
+    """Learning curves."""
+    groups = grouped(records)
+    names = list(dict.fromkeys(r["architecture"] for r in records))
+
+    def draw(axis: Any, target: Target) -> None:
+        for name in names:
+            points = [(n, *error(group[name], target)) for n, group in groups.items()]
+            color = "C1" if "scalar_tensor" in name else "C0"
+            draw_line(axis, points, color=color, label=name)
+
+    plot_errors(targets, draw, "training structures", list(groups), len(names), path)
 
 
 def main() -> None:

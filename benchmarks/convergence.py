@@ -15,7 +15,15 @@ import warnings
 from pathlib import Path
 from typing import Any, Dict, List
 
-from accuracy import PROJECT, Record, average, log_scales, study
+from accuracy import (
+    PROJECT,
+    Record,
+    draw_line,
+    error,
+    error_cells,
+    plot_errors,
+    study,
+)
 from datasets import DATASETS, Target
 
 
@@ -35,58 +43,23 @@ def changes(order: int, num_channels: int) -> List[str]:
     )
 
 
-def cells(records: List[Record], targets: List[Target]) -> List[str]:
-    """Mean and spread over the seeds of every target, in %."""
-    result = []
-    for target in targets:
-        error, spread = average([r["errors"][target.label]["percent"] for r in records])
-        result.append(f"{error:.2f} ± {spread:.2f} %")
-    return result
-
-
 def plot(
     reduced: Dict[int, Dict[int, List[Record]]],
     orthogonal: List[Record],
     targets: List[Target],
     path: Path,
 ) -> None:
-    """Errors against channels, a panel for every target, a line for every order."""
-    import matplotlib
+    """Errors against channels, a line for every order."""
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(
-        1,
-        len(targets),
-        figsize=(1 + 2.6 * len(targets), 3.4),
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis, target in zip(axes[0], targets):
-
-        def of_target(records: List[Record], label: str = target.label) -> Any:
-            return average([r["errors"][label]["percent"] for r in records])
-
+    def draw(axis: Any, target: Target) -> None:
         for order, runs in reduced.items():
-            points = [(k, *of_target(records)) for k, records in runs.items()]
-            axis.errorbar(
-                *zip(*points),
-                fmt="o-",
-                capsize=3,
-                ms=4,
-                label=f"tensor-reduced, ν ≤ {order}",
-            )
-        error, spread = of_target(orthogonal)
-        axis.axhline(error, color="black", lw=1, label="orthogonal")
-        axis.axhspan(error - spread, error + spread, color="black", alpha=0.1, lw=0)
-        axis.set_title(target.title)
-        log_scales(axis, CHANNELS)
-    handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=2, frameon=False)
-    figure.supxlabel("channels", fontsize=10)
-    figure.supylabel("RMSE / % of the std. dev.", fontsize=10)
-    figure.savefig(path, dpi=150)
+            points = [(k, *error(records, target)) for k, records in runs.items()]
+            draw_line(axis, points, label=f"tensor-reduced, ν ≤ {order}")
+        value, spread = error(orthogonal, target)
+        axis.axhline(value, color="black", lw=1, label="orthogonal")
+        axis.axhspan(value - spread, value + spread, color="black", alpha=0.1, lw=0)
+
+    plot_errors(targets, draw, "channels", CHANNELS, 2, path)
 
 
 def main() -> None:
@@ -124,11 +97,13 @@ def main() -> None:
     titles = " | ".join(target.title for target in dataset.targets)
     print(f"\n| ν | channels | {titles} |")
     print("|---" * (len(dataset.targets) + 2) + "|")
-    print("| orthogonal | |", " | ".join(cells(orthogonal, dataset.targets)), "|")
+    print("| orthogonal | |", " | ".join(error_cells(orthogonal, dataset.targets)), "|")
     for order, of_order in reduced.items():
         for k, records in of_order.items():
             print(
-                f"| {order} | {k} |", " | ".join(cells(records, dataset.targets)), "|"
+                f"| {order} | {k} |",
+                " | ".join(error_cells(records, dataset.targets)),
+                "|",
             )
     picture = arguments.plot or Path(f"convergence-{arguments.dataset}.png")
     plot(reduced, orthogonal, dataset.targets, picture)

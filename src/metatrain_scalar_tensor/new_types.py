@@ -82,14 +82,21 @@ def take_over(old: torch.nn.Module, new: torch.nn.Module, known: torch.Tensor) -
             )
 
 
-def fit_again(composition: CompositionModel) -> None:
+def fit_again(composition: CompositionModel) -> Dict[str, TensorMap]:
     """Let metatrain's next fit be one of all targets, fitted earlier or not.
 
     :param composition: the model to be fitted.
+    :return: the weights of the targets that were fitted earlier, for :func:`fit_only`.
     """
+    weights = {
+        name: weights.copy()
+        for name, weights in composition.model.weights.items()
+        if name not in composition._new_outputs
+    }
     info = densify_atomic_basis_dataset_info(composition.dataset_info)
     composition.target_infos = dict(info.targets)
     composition._new_outputs = list(composition.outputs)
+    return weights
 
 
 def fit_only(

@@ -40,11 +40,11 @@ def cartesian_irreps(
         ``(Σ (2λ + 1), 3, ..., 3)`` with ``rank`` axes of length 3.
     :raises ValueError: as :func:`index_permutations`.
     """
+    permutations = [] if symmetry is None else index_permutations(symmetry, rank)
     irreps: List[Irrep] = []
     rows: List[torch.Tensor] = []
     for o3_lambda, copies in _coupled_indices(rank).items():
-        if symmetry is not None:
-            permutations = index_permutations(symmetry, rank)
+        if permutations:
             exchanged = sum(
                 copies.permute(0, 1, *[2 + axis for axis in permutation])
                 for permutation in permutations

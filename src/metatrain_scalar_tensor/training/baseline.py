@@ -46,10 +46,8 @@ def fit_baseline(
             "'atomic_baseline'"
         )
     baseline.double()
-    weights_so_far = [_weights(model) for model in baseline.composition_models()]
-    if baseline.new_types:
-        for model in baseline.composition_models():
-            fit_again(model)
+    models = baseline.composition_models() if baseline.new_types else []
+    weights_so_far = [fit_again(model) for model in models]
     shared: Dict[str, Any] = {
         "batch_size": hypers["batch_size"],
         "is_distributed": processes.is_distributed,
@@ -66,9 +64,8 @@ def fit_baseline(
     shared["other_additive_models"] = list(baseline.additive_models[1:])
     composition = cast(CompositionModel, baseline.additive_models[0])
     _fit_composition(composition, atomic_baseline, train_datasets, shared)
-    if baseline.new_types:
-        for model, weights in zip(baseline.composition_models(), weights_so_far):
-            fit_only(model, weights, baseline.new_types)
+    for model, weights in zip(models, weights_so_far):
+        fit_only(model, weights, baseline.new_types)
     if hypers["scale_targets"]:
         train_or_load_scaler(
             scaler=baseline.scaler,
@@ -82,15 +79,6 @@ def fit_baseline(
         )
 
 
-def _weights(composition: CompositionModel) -> Dict[str, TensorMap]:
-    """Weights of the targets that were fitted earlier."""
-    return {
-        name: weights.copy()
-        for name, weights in composition.model.weights.items()
-        if name not in composition._new_outputs
-    }
-
-
 def _fit_composition(
     composition: CompositionModel,
     atomic_baseline: Union[FixedCompositionWeights, str],
@@ -99,7 +87,7 @@ def _fit_composition(
 ) -> None:
     """Fit with all data at once, targets with missing values each with its own."""
     to_fit = list(composition._new_outputs)
-    with_gaps = [name for name in to_fit if _has_gaps(name, train_datasets)]
+    with_gaps = _targets_with_gaps(to_fit, train_datasets)
     passes = [([name for name in to_fit if name not in with_gaps], train_datasets)]
     passes += [([name], known_values(name, train_datasets)) for name in with_gaps]
     for names, datasets in passes:
@@ -128,15 +116,18 @@ def _fit_isotropic(
     )
 
 
-def _has_gaps(name: str, datasets: Datasets) -> bool:
+def _targets_with_gaps(names: List[str], datasets: Datasets) -> List[str]:
+    """Those of the targets, not of an atomic basis, that lack values somewhere."""
+    with_gaps = set()
     dataset: Any  # torch's Subset does not say that it can be iterated over
     for dataset in datasets:
         for sample in dataset:
-            if name in sample._fields and "atom_type" not in sample[name].keys.names:
-                for block in sample[name].blocks():
-                    if not block.values.isfinite().all():
-                        return True
-    return False
+            for name in set(names).intersection(sample._fields):
+                if "atom_type" not in sample[name].keys.names and any(
+                    not block.values.isfinite().all() for block in sample[name].blocks()
+                ):
+                    with_gaps.add(name)
+    return [name for name in names if name in with_gaps]
 
 
 def known_values(
