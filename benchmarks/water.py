@@ -43,7 +43,7 @@ from omegaconf import OmegaConf
 from roofline import ceilings, work
 
 from metatrain_scalar_tensor.density import FusedExpansion
-from metatrain_scalar_tensor.systems import edges
+from metatrain_scalar_tensor.systems import edge_vectors
 
 
 CUTOFF, MAX_ANGULAR, NUM_RADIAL = 5.0, 6, 8
@@ -184,7 +184,7 @@ def expansion(what: str, frame: ase.Atoms, gradients: bool) -> Optional[Step]:
         systems = prepare([options], frame, gradients)
 
         def evaluate() -> List[torch.Tensor]:
-            vectors, i, j = edges(systems, options)
+            vectors, i, j = edge_vectors(systems, options)
             return spex(vectors, i, j, systems[0].types)
 
     else:

@@ -135,6 +135,23 @@ def test_zbl_without_an_energy():
         make_model({"y": target()}, zbl=True)
 
 
+def test_old_checkpoint_with_messages():
+    checkpoint = make_model({"y": target()}).get_checkpoint()
+    checkpoint["model_ckpt_version"] = 3
+    checkpoint["model_data"]["model_hypers"]["messages"] = {"layers": 1}
+    with pytest.raises(RuntimeError, match="models of version 3 with messages"):
+        ScalarTensor.upgrade_checkpoint(checkpoint)
+
+
+def test_switch_that_featomic_does_not_have():
+    with pytest.raises(ValueError, match="only switch at the cutoff is 'ShiftedCo"):
+        make_model(
+            {"y": target()},
+            engine="featomic",
+            expansion__cutoff__smoothing__type="Smoothstep",
+        )
+
+
 def test_switch_wider_than_the_cutoff():
     with pytest.raises(ValueError, match="'width' of .* to the radius or less"):
         make_model({"y": target()}, expansion__cutoff__radius=0.3)

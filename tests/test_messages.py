@@ -28,40 +28,56 @@ TARGETS = {"mtt::y": spherical((0, 1), (2, 1), (3, -1)), "energy": target()}
 
 
 def model_with(layers, **changes):
-    changes = {"messages__layers": layers, "messages__num_channels": 4, **changes}
+    changes = {"messages__layers": layers, "messages__channels": 4, **changes}
     return make_model(TARGETS, **changes)
 
 
+@pytest.mark.parametrize("representation", ["spherical", "cartesian"])
 @pytest.mark.parametrize("species", ["orthogonal", "tensor_reduced"])
 @pytest.mark.parametrize("matrix", operations().values(), ids=operations())
-def test_equivariance(matrix, species):
-    model = model_with(2, species__type=species)
+def test_equivariance(matrix, species, representation):
+    model = model_with(
+        2, species__type=species, messages__representation=representation
+    )
     for frame in FRAMES.values():
         assert_equivariant(model, frame, ["mtt::y"], matrix)
 
 
 def test_messages_are_products_of_functions_on_the_sphere():
-    """Sender's function times a point on the sphere in the direction of the sender."""
+    """Sender's function times the harmonics up to the rank, in sender's direction."""
     torch.manual_seed(0)
     model = model_with(1)
-    frame = cluster(5)
-    systems = prepare(model, [frame])
+    systems = prepare(model, [cluster(5)])
     layer: MessageLayer = model.messages.layers[0]
-    edges = model.messages.edges(systems)
+    edges = model.edges(systems)
     density = model.density(systems, model.type_index(systems))
-    values = torch.cat(layer.messages(density, edges), dim=1)  # (atoms, l · m, c)
+    received, products = layer.messages(density, edges).chunk(2, dim=1)
 
-    a = [send(density[rank]) for rank, send in enumerate(layer.send)]
-    scalars = [a[0].squeeze(1)] + [x.pow(2).mean(1) for x in a]
-    sent = torch.cat(a, dim=1) * layer.gate(torch.cat(scalars, dim=1)).unsqueeze(1)
-    sphere = SphereGrid(6, 14).double()
-    sent = sphere(torch.nn.functional.pad(sent.transpose(1, 2), [0, 40]))
-    points = sphere(edges.harmonics)  # (edges, points)
-    radial = layer.radial(edges.radial)
-    expected = torch.zeros_like(values)
+    sphere = SphereGrid(2, 6).double()
+    sent = sphere(layer.sent(density))  # (atoms, c, points)
+    points = sphere(edges.harmonics[:, :9])  # (edges, points)
+    radial = layer.radial(edges)
+    expected = torch.zeros_like(received)
     for i, j, r, point in zip(edges.centers, edges.neighbors, radial, points):
-        expected[i] += sphere.project(sent[j] * point * r.unsqueeze(1), 6).T
-    torch.testing.assert_close(values, expected, atol=1e-11, rtol=1e-9)
+        expected[i] += sphere.project(sent[j] * point * r.unsqueeze(1), 2)
+    expected *= layer.scales[0][layer.rank]
+    torch.testing.assert_close(received, expected, atol=1e-11, rtol=1e-9)
+    square = sphere.project(sphere(received) ** 2, 2) * layer.scales[1][layer.rank]
+    torch.testing.assert_close(products, square, atol=1e-11, rtol=1e-9)
+
+
+@pytest.mark.parametrize("max_rank", [0, 1, 2, 3])
+def test_both_representations_are_the_same_model(max_rank):
+    frames = [crystal(), *molecules(1)]
+    spherical_model, cartesian_model = [
+        model_with(2, messages__max_rank=max_rank, messages__representation=name)
+        for name in ("spherical", "cartesian")
+    ]
+    cartesian_model.load_state_dict(spherical_model.state_dict())
+    expected = predict(spherical_model, frames, TARGETS)
+    for name, values in predict(cartesian_model, frames, TARGETS).items():
+        for ours, block in zip(values.blocks(), expected[name].blocks()):
+            torch.testing.assert_close(ours.values, block.values)
 
 
 def test_without_layers_nothing_changes():
@@ -76,14 +92,18 @@ def test_without_layers_nothing_changes():
 @pytest.mark.parametrize("layers", [0, 1, 2])
 def test_receptive_field(layers):
     """Predictions depend on what the exported model says, and on nothing beyond."""
+    cutoff = 2.5  # so that atoms one after the other are as close as bonded ones
     model = make_model(
-        {"energy": target()}, messages__layers=layers, messages__num_channels=4
+        {"energy": target()},
+        messages__layers=layers,
+        messages__channels=4,
+        expansion__cutoff__radius=cutoff,
     )
     capabilities = model.export().capabilities()
-    assert capabilities.interaction_range == (layers + 1) * CUTOFF
+    assert capabilities.interaction_range == (layers + 1) * cutoff
 
     # a chain whose links are within the cutoff, and second neighbors beyond it
-    chain = ase.Atoms("CNOCN", [[0.0, 0.0, 0.6 * CUTOFF * i] for i in range(5)])
+    chain = ase.Atoms("CNOCN", [[0.0, 0.0, 0.6 * cutoff * i] for i in range(5)])
     reference = predict(model, [chain], ["energy"])["energy"].block().values[0]
     for moved in range(1, 5):
         other = chain.copy()
@@ -96,8 +116,10 @@ def test_receptive_field(layers):
             assert difference < 1e-12, moved
 
 
-def test_forces_are_continuous_at_the_cutoff():
-    model = model_with(1)
+@pytest.mark.parametrize("switch, power", [("ShiftedCosine", 1), ("Smoothstep", 3)])
+def test_forces_are_smooth_at_the_cutoff(switch, power):
+    """Close to it they differ by this power of the distance from it."""
+    model = model_with(1, expansion__cutoff__smoothing__type=switch)
 
     def force(distance):
         """On the last of three atoms, which comes within reach of the middle one."""
@@ -117,12 +139,15 @@ def test_forces_are_continuous_at_the_cutoff():
     far = force(1.1 * CUTOFF)
     reach = np.sqrt(CUTOFF**2 - 0.2**2 - 0.3**2)
     inside = [(force(reach - d) - far).norm().item() for d in (0.02, 0.01, 0.005)]
-    assert inside[0] / inside[1] == pytest.approx(2.0, rel=0.1)
-    assert inside[1] / inside[2] == pytest.approx(2.0, rel=0.1)
+    assert inside[0] / inside[1] == pytest.approx(2.0**power, rel=0.1)
+    assert inside[1] / inside[2] == pytest.approx(2.0**power, rel=0.1)
 
 
-def test_scripted_model_has_the_same_predictions():
-    model = model_with(2, tensor_basis__neighbors=3)
+@pytest.mark.parametrize("representation", ["spherical", "cartesian"])
+def test_scripted_model_has_the_same_predictions(representation):
+    model = model_with(
+        2, tensor_basis__neighbors=3, messages__representation=representation
+    )
     systems = prepare(model, [crystal(), *molecules(1)])
     outputs = {name: model.outputs[name] for name in TARGETS}
     selected = atom_labels(systems)
@@ -139,6 +164,20 @@ def test_lone_atoms_receive_nothing():
     without = predict(model_with(0), [lone], ["energy"])["energy"].block().values
     assert torch.isfinite(values).all() and torch.isfinite(without).all()
     model.calibrate(prepare(model, [lone]))
+
+
+def test_calibrated_messages_have_unit_mean_square():
+    """On the structures that they were calibrated with, by ``make_model``."""
+    model = model_with(2)
+    systems = prepare(model, [cluster(20)])
+    edges = model.edges(systems)
+    density = model.density(systems, model.type_index(systems))
+    for layer in model.messages.layers:
+        messages = layer.messages(density, edges)
+        for part in messages.chunk(2, dim=1):
+            for values in part.split(layer.num_components, dim=2):
+                assert values.pow(2).mean().item() == pytest.approx(1.0)
+        density = layer(density, edges)
 
 
 def test_rank_must_exist():

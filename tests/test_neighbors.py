@@ -14,9 +14,9 @@ from helpers import (
 )
 from metatensor.torch import Labels
 
-from metatrain_scalar_tensor.density import NeighborSum
+from metatrain_scalar_tensor.density import EdgeFunctions, NeighborSum
 from metatrain_scalar_tensor.o3 import SphericalHarmonics
-from metatrain_scalar_tensor.systems import edges
+from metatrain_scalar_tensor.systems import edge_vectors
 
 
 CUTOFF = hypers()["expansion"]["cutoff"]["radius"]
@@ -30,20 +30,21 @@ def test_sum_is_over_scalars_of_both_atoms_times_harmonics():
     systems = prepare(model, [crystal(), *molecules(1)])
     features = torch.randn(sum(len(s) for s in systems), 5).double()
     expected = torch.zeros(len(features), 49, 3).double()
-    vectors, first, second = edges(systems, module.edges.neighbor_list)
+    functions = EdgeFunctions(hypers()["expansion"]).double()
+    vectors, first, second = edge_vectors(systems, functions.neighbor_list)
     harmonics = SphericalHarmonics(6).double()
     for i, j, r in [*zip(first, second, vectors), *zip(second, first, -vectors)]:
         distance = r.norm().reshape(1)
-        radial, mixing = module.edges.radial(distance)
+        radial, mixing, switch = functions.radial(distance)
         hidden = (
             module.of_center(features[i])
             + module.of_neighbor(features[j])
-            + module.of_distance(radial @ mixing[:, : module.edges.num_radial])
+            + module.of_distance.linear(radial @ mixing[:, :8])
         )
         scalars = module.mix(torch.nn.functional.silu(hidden))
-        scalars = scalars * module.edges.radial.switch(distance)
-        expected[i] += harmonics((r / distance).unsqueeze(0)).T * scalars
-    values = torch.cat(module(systems, features), dim=1)
+        harmonic = harmonics((r / distance).unsqueeze(0))
+        expected[i] += harmonic.T * scalars * switch
+    values = torch.cat(module(features, functions(systems)), dim=1)
     torch.testing.assert_close(values, expected, atol=1e-11, rtol=1e-9)
 
 

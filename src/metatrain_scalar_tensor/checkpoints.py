@@ -87,6 +87,27 @@ def model_update_v2_v3(checkpoint: Dict[str, Any]) -> None:
         )
 
 
+def model_update_v3_v4(checkpoint: Dict[str, Any]) -> None:
+    """Messages changed, and have a ``representation``.
+
+    :param checkpoint: checkpoint with a model of version 3, changed in place.
+    :raises RuntimeError: if the model has messages.
+    """
+    hypers = checkpoint["model_data"]["model_hypers"]
+    if hypers["messages"]["layers"] > 0:
+        raise RuntimeError(
+            "Unable to upgrade the checkpoint: models of version 3 with messages can't "
+            "be trained or exported any more, train a new one. Files that were "
+            "exported from them (.pt) go on working."
+        )
+    hypers["messages"] = {
+        "layers": 0,
+        "max_rank": 2,
+        "channels": 32,
+        "representation": "spherical",
+    }
+
+
 def trainer_update_v1_v2(checkpoint: Dict[str, Any]) -> None:
     """Data sets are kept in memory, and the optimizer is the fused one.
 

@@ -3,10 +3,11 @@
 The coefficients of a target are a linear function of the features, see ``targets.py``.
 """
 
-from typing import List
+from typing import List, Union
 
 import torch
 
+from .documentation import NetworkHypers
 from .new_types import with_new_rows
 
 
@@ -77,6 +78,7 @@ class EmbeddedNetwork(torch.nn.Module):
         self, num_types: int, num_inputs: int, width: int, num_layers: int
     ) -> None:
         super().__init__()
+        self.width = width
         self.norm = torch.nn.LayerNorm(num_inputs)
         self.first = torch.nn.Linear(num_inputs, width)
         self.scale = torch.nn.Parameter(1.0 + 0.1 * torch.randn(num_types, width))
@@ -104,3 +106,23 @@ class EmbeddedNetwork(torch.nn.Module):
         """
         self.scale = with_new_rows(self.scale, known, num_types)
         self.shift = with_new_rows(self.shift, known, num_types)
+
+
+Network = Union[SeparateNetworks, EmbeddedNetwork]
+
+
+def make_network(hypers: NetworkHypers, num_types: int, num_inputs: int) -> Network:
+    """The network of some hyperparameters.
+
+    :param hypers: how the center type enters, number and width of the layers.
+    :param num_types: number of center types.
+    :param num_inputs: number of invariants.
+    :return: the module.
+    """
+    separate = hypers["center_type"] == "separate"
+    return (SeparateNetworks if separate else EmbeddedNetwork)(
+        num_types,
+        num_inputs,
+        hypers["num_neurons_per_layer"],
+        hypers["num_hidden_layers"],
+    )

@@ -29,9 +29,12 @@ from typing_extensions import NotRequired, TypedDict
 class SmoothingHypers(TypedDict):
     """How the density goes to zero at the cutoff."""
 
-    type: Literal["ShiftedCosine"] = "ShiftedCosine"
-    """``1/2 (1 + cos(π (r - radius + width) / width))`` in the last ``width`` before
-    the cutoff: continuous with its first derivative, so that forces are continuous."""
+    type: Literal["ShiftedCosine", "Smoothstep"] = "ShiftedCosine"
+    """``ShiftedCosine``, featomic's: ``1/2 (1 + cos(π t))`` with ``t = (r - radius +
+    width) / width`` in the last ``width`` before the cutoff: continuous with its first
+    derivative, so that forces are continuous. ``Smoothstep``: ``1 - 35 t⁴ + 84 t⁵ - 70
+    t⁶ + 20 t⁷``, continuous with three derivatives, so that forces are with two; not
+    for ``engine: featomic``."""
     width: PositiveFloat = 0.5
     """Width of the switch, in the length unit of the dataset. Source: metatrain's
     SOAP-BPNN uses the same."""
@@ -140,9 +143,13 @@ class MessageHypers(TypedDict):
     layers: NonNegativeInt = 0
     """Number of layers. Predictions depend on atoms ``layers + 1`` cutoffs away."""
     max_rank: NonNegativeInt = 2
-    """Largest rank of the tensors that are sent."""
-    num_channels: PositiveInt = 16
+    """Largest rank of the tensors that are sent, and of those that arrive."""
+    channels: PositiveInt = 32
     """Number of tensors of each rank that are sent."""
+    representation: Literal["spherical", "cartesian"] = "spherical"
+    """In which the products of tensors are made. The predictions are the same, and so
+    are the weights; ``spherical`` is the faster one for every rank (measured in
+    ``docs/performance.md``)."""
 
 
 class NetworkHypers(TypedDict):

@@ -1,10 +1,11 @@
 """Rotation-invariant scalars out of the density."""
 
 import math
-from typing import List
+from typing import List, Union
 
 import torch
 
+from .documentation import SpeciesHypers
 from .o3 import SphereGrid
 
 
@@ -110,3 +111,24 @@ class ChannelwiseInvariants(torch.nn.Module):
         for product in products:
             invariants.append((product @ self.sum_over_m).flatten(1))
         return torch.cat(invariants, dim=1)
+
+
+Invariants = Union[PowerSpectrum, ChannelwiseInvariants]
+
+
+def make_invariants(
+    species: SpeciesHypers, max_angular: int, num_types: int, num_channels: int
+) -> Invariants:
+    """The invariants of a density whose types are kept apart or mixed.
+
+    :param species: how the types enter the channels of the density.
+    :param max_angular: largest angular channel.
+    :param num_types: number of neighbor types.
+    :param num_channels: number of channels of the density.
+    :return: the module that makes them.
+    """
+    if species["type"] == "orthogonal":
+        return PowerSpectrum(max_angular, num_types, num_channels // num_types)
+    return ChannelwiseInvariants(
+        max_angular, num_channels, species["correlation_order"]
+    )

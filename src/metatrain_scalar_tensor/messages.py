@@ -3,76 +3,84 @@
 from typing import Any, List
 
 import torch
-from metatomic.torch import System
 
-from .density.geometry import EdgeFunctions, Edges
+from .density.geometry import Edges, RadialWeights
 from .density.rows import sum_of_products
 from .documentation import ExpansionHypers, MessageHypers
-from .o3 import SphereGrid
+from .o3 import CartesianGaunt, SphericalGaunt
+
+
+GATE_WIDTH = 64  # of the network that makes the scalars of an atom
+FIRST_SHARE = 0.1  # of the messages in the density, before the training
 
 
 class MessageLayer(torch.nn.Module):
     r"""One round of messages.
 
-    The neighbors of an atom send tensors :math:`a`, learned channels of their own
-    density times learned functions of their norms, along edges:
+    The neighbors of an atom send tensors :math:`a` up to a rank, learned channels of
+    their own density times learned scalars :math:`g` of its norms, along edges. What
+    arrives is multiplied with itself, and both are added to the density:
 
     .. math::
-        m_{i, clm} = \sum_{\lambda\mu, l'm'} G_{\lambda\mu, l'm'}^{lm} \sum_j
-            R_c(r_{ij}) \, a_{j, c\lambda\mu} \, Y_{l'm'}(\hat r_{ij}), \qquad
-        x_{i, klm} \leftarrow x_{i, klm} + \sum_c W_{kc}^l m_{i, clm}
+        a_{j, cl} = g_{cl} \, \textstyle\sum_k V_{ck}^l \, x_{j, kl}, \qquad
+        A_i = \sum_j R_c(r_{ij}) \, [a_j \otimes Y(\hat r_{ij})], \qquad
+        x_{i, kl} \leftarrow x_{i, kl} + \sum_c \left(
+            W_{kc}^l A_{i, cl} + W'^l_{kc} [A_i \otimes A_i]_{cl} \right)
 
-    The inner sum is one batched matrix product, the same as that of the density. The
-    Gaunt coefficients :math:`G = \int Y_{\lambda\mu} Y_{l'm'} Y_{lm}` couple channel by
-    channel, as the tensor products of Zaverkin et al., `arXiv:2405.14253
-    <https://arxiv.org/abs/2405.14253>`_, all of even parity.
+    All products are channel by channel, of even parity, with Gaunt coefficients. The
+    sum over neighbors is one batched matrix product, the same as that of the density:
+    it sums outer products, which are coupled afterwards. Zaverkin et al.,
+    `arXiv:2405.14253 <https://arxiv.org/abs/2405.14253>`_; Batatia et al.,
+    `arXiv:2206.07697 <https://arxiv.org/abs/2206.07697>`_.
 
-    :param max_angular: largest angular channel of the density.
-    :param max_rank: largest rank of what is sent.
+    :math:`W` and :math:`W'` start small, so that the model begins almost as the one
+    without messages: it hardly forgets the noise that large ones add to the density.
+
+    :param hypers: largest rank, number of channels and representation.
+    :param expansion: arguments of featomic's ``SphericalExpansion``.
     :param num_inputs: number of channels of the density.
-    :param num_channels: number of channels of the messages.
-    :param num_radial: number of radial functions of an edge.
     """
 
-    gaunt: torch.Tensor  # (λ · μ · l' · m', l · m)
-    scale: torch.Tensor  # (max_angular + 1,)
+    scales: torch.Tensor  # (2, max_rank + 1), of A and of its products with itself
+    rank: torch.Tensor  # (l · m,), of every component
 
     def __init__(
-        self,
-        max_angular: int,
-        max_rank: int,
-        num_inputs: int,
-        num_channels: int,
-        num_radial: int,
+        self, hypers: MessageHypers, expansion: ExpansionHypers, num_inputs: int
     ) -> None:
         super().__init__()
-        self.num_channels = num_channels
-        self.num_components = [2 * l + 1 for l in range(max_angular + 1)]
+        self.num_channels = hypers["channels"]
+        max_angular = expansion["basis"]["max_angular"]
+        num_ranks = hypers["max_rank"] + 1
+        self.num_components = [2 * l + 1 for l in range(num_ranks)]
         self.send = torch.nn.ModuleList(
-            torch.nn.Linear(num_inputs, num_channels, bias=False)
-            for _ in range(max_rank + 1)
+            torch.nn.Linear(num_inputs, self.num_channels, bias=False)
+            for _ in range(max_angular + 1)
         )
-        self.receive = torch.nn.ModuleList(
-            torch.nn.Linear(num_channels, num_inputs, bias=False)
-            for _ in self.num_components
-        )
-        for linear in [*self.send, *self.receive]:
-            torch.nn.init.normal_(linear.weight, std=linear.in_features**-0.5)
         self.gate = torch.nn.Sequential(
-            torch.nn.Linear((max_rank + 2) * num_channels, num_channels),
+            torch.nn.Linear((max_angular + 2) * self.num_channels, GATE_WIDTH),
             torch.nn.SiLU(),
-            torch.nn.Linear(num_channels, num_channels),
+            torch.nn.Linear(GATE_WIDTH, num_ranks * self.num_channels),
         )
-        self.radial = torch.nn.Linear(num_radial, num_channels, bias=False)
-        sphere = SphereGrid(max_angular, 2 * max_angular + max_rank)
-        sent = sphere.harmonics[: (max_rank + 1) ** 2]
-        products = sent.unsqueeze(1) * sphere.harmonics  # (λ · μ, l' · m', points)
-        self.register_buffer(
-            "gaunt",
-            sphere.project(products, max_angular).flatten(0, 1),
-            persistent=False,
+        self.radial = RadialWeights(expansion, self.num_channels)
+        self.receive = torch.nn.ModuleList(
+            torch.nn.Linear(2 * self.num_channels, num_inputs, bias=False)
+            for _ in range(num_ranks)
         )
-        self.register_buffer("scale", torch.ones(max_angular + 1).double())
+        for weights in self.send.parameters():
+            torch.nn.init.normal_(weights, std=num_inputs**-0.5)
+        for weights in self.receive.parameters():
+            torch.nn.init.normal_(
+                weights, std=FIRST_SHARE * (2 * self.num_channels) ** -0.5
+            )
+        Gaunt = {"spherical": SphericalGaunt, "cartesian": CartesianGaunt}[
+            hypers["representation"]
+        ]
+        self.gaunt = Gaunt(hypers["max_rank"])
+        rank = torch.arange(num_ranks).repeat_interleave(
+            torch.tensor(self.num_components)
+        )
+        self.register_buffer("rank", rank, persistent=False)
+        self.register_buffer("scales", torch.ones(2, num_ranks).double())
 
     def forward(self, density: List[torch.Tensor], edges: Edges) -> List[torch.Tensor]:
         """Send, receive and add.
@@ -81,38 +89,67 @@ class MessageLayer(torch.nn.Module):
         :param edges: the edges of the structures.
         :return: likewise, with the messages.
         """
-        messages = self.messages(density, edges)
+        messages = self.messages(density, edges)  # (atoms, 2c, l · m)
+        parts = messages.transpose(1, 2).split(self.num_components, dim=1)
         updated: List[torch.Tensor] = []
         for l, receive in enumerate(self.receive):
-            updated.append(density[l] + receive(messages[l] * self.scale[l]))
-        return updated
+            updated.append(density[l] + receive(parts[l]))
+        return updated + density[len(updated) :]
 
-    def messages(self, density: List[torch.Tensor], edges: Edges) -> List[torch.Tensor]:
-        """What atoms receive, for every ``l``: ``(atoms, 2l + 1, num_channels)``."""
+    @torch.jit.export
+    def messages(self, density: List[torch.Tensor], edges: Edges) -> torch.Tensor:
+        """What the atoms receive, and its products: ``(atoms, 2 channels, l · m)``."""
+        sent = self.sent(density)  # (atoms, c, λ · μ)
+        components = self.gaunt.components(sent)  # type: ignore[operator]
+        harmonics = edges.harmonics[:, : sent.shape[2]]
+        harmonics = self.gaunt.components(harmonics)  # type: ignore[operator]
+        radial = self.radial(edges)  # (edges, c)
+        on_edges = (components[edges.neighbors] * radial.unsqueeze(2)).flatten(1)
+        outer = sum_of_products(on_edges, harmonics, edges.centers, len(sent))
+        outer = outer.reshape(
+            len(sent), self.num_channels, components.shape[2], harmonics.shape[1]
+        )
+        received = self.gaunt(outer) * self.scales[0, self.rank]  # (atoms, c, l · m)
+        components = self.gaunt.components(received)  # type: ignore[operator]
+        products = self.gaunt(components.unsqueeze(3) * components.unsqueeze(2))
+        return torch.cat([received, products * self.scales[1, self.rank]], dim=1)
+
+    @torch.jit.export
+    def sent(self, density: List[torch.Tensor]) -> torch.Tensor:
+        """What the atoms send: ``(atoms, channels, λ · μ)``."""
         tensors: List[torch.Tensor] = []
-        scalars = [self.send[0](density[0]).squeeze(1)]
-        for rank, send in enumerate(self.send):
-            a = send(density[rank])  # (atoms, 2λ + 1, channels)
-            tensors.append(a)
+        for l, send in enumerate(self.send):
+            tensors.append(send(density[l]))  # (atoms, 2l + 1, c)
+        scalars = [tensors[0].squeeze(1)]
+        for a in tensors:
             scalars.append(a.pow(2).mean(1))
-        gates = self.gate(torch.cat(scalars, dim=1)).unsqueeze(1)  # (atoms, 1, c)
-        sent = torch.cat(tensors, dim=1) * gates  # (atoms, λ · μ, c)
-        radial = self.radial(edges.radial).unsqueeze(1)  # (edges, 1, c)
-        on_edges = (sent[edges.neighbors] * radial).transpose(1, 2).flatten(1)
-        sums = sum_of_products(
-            on_edges, edges.harmonics, edges.centers, len(sent)
-        )  # (atoms, c · λ · μ, l' · m')
-        sums = sums.reshape(len(sent), self.num_channels, self.gaunt.shape[0])
-        coupled = (sums @ self.gaunt).transpose(1, 2)  # (atoms, l · m, c)
-        return list(coupled.split(self.num_components, dim=1))
+        gates = 1.0 + self.gate(torch.cat(scalars, dim=1))
+        gates = gates.reshape(len(gates), -1, self.num_channels)  # (atoms, λ, c)
+        sent = torch.cat(tensors[: gates.shape[1]], dim=1) * gates[:, self.rank]
+        return sent.transpose(1, 2)
+
+    @torch.no_grad()
+    def calibrate(self, density: List[torch.Tensor], edges: Edges) -> None:
+        """Choose the scales so that messages have unit mean square for every rank.
+
+        :param density: that of typical structures.
+        :param edges: their edges.
+        """
+        for i in range(2):  # the products after their factors
+            messages = self.messages(density, edges).chunk(2, dim=1)[i]
+            for l, values in enumerate(messages.split(self.num_components, dim=2)):
+                mean_square = values.pow(2).mean()
+                if mean_square > 0:  # lone atoms receive nothing
+                    self.scales[i, l] = mean_square.rsqrt()
 
 
 class Messages(torch.nn.Module):
     """Rounds of messages, each reaching one cutoff further.
 
-    :param hypers: number of layers, largest rank and number of channels.
+    :param hypers: number of layers, largest rank, number of channels, representation.
     :param expansion: arguments of featomic's ``SphericalExpansion``.
     :param num_inputs: number of channels of the density.
+    :raises ValueError: if the density has not the rank that messages are to have.
     """
 
     def __init__(
@@ -126,44 +163,30 @@ class Messages(torch.nn.Module):
                 f"with 'max_angular' {max_angular}: set 'model.messages.max_rank' to "
                 "it or less"
             )
-        self.edges = EdgeFunctions(expansion)
         self.layers = torch.nn.ModuleList(
-            MessageLayer(
-                max_angular,
-                hypers["max_rank"],
-                num_inputs,
-                hypers["num_channels"],
-                self.edges.num_radial,
-            )
-            for _ in range(hypers["layers"])
+            MessageLayer(hypers, expansion, num_inputs) for _ in range(hypers["layers"])
         )
 
-    def forward(
-        self, systems: List[System], density: List[torch.Tensor]
-    ) -> List[torch.Tensor]:
+    def forward(self, density: List[torch.Tensor], edges: Edges) -> List[torch.Tensor]:
         """Let the atoms exchange what they see.
 
-        :param systems: structures, whose atoms are stacked in order.
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
+        :param edges: the edges of the structures.
         :return: likewise.
         """
-        edges = self.edges(systems)
         for layer in self.layers:
             density = layer(density, edges)
         return density
 
     @torch.no_grad()
-    def calibrate(self, systems: List[System], density: List[torch.Tensor]) -> None:
-        """Choose the scales so that messages have unit mean square for every ``l``.
+    def calibrate(self, density: List[torch.Tensor], edges: Edges) -> None:
+        """Choose the scales of all layers.
 
-        :param systems: typical structures, such as the first batch of a training set.
-        :param density: their density.
+        :param density: that of typical structures, such as the first batch of a
+            training set.
+        :param edges: their edges.
         """
-        edges = self.edges(systems)
         layer: Any  # mypy takes its methods for tensors
         for layer in self.layers:
-            for l, message in enumerate(layer.messages(density, edges)):
-                mean_square = message.pow(2).mean()
-                if mean_square > 0:  # lone atoms receive nothing
-                    layer.scale[l] = mean_square.rsqrt()
+            layer.calibrate(density, edges)
             density = layer(density, edges)

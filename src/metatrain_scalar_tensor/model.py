@@ -24,13 +24,13 @@ from metatrain.utils.metadata import merge_metadata
 from . import checkpoints
 from .baseline import Baseline
 from .basis import TensorBases
-from .coefficients import EmbeddedNetwork, SeparateNetworks
-from .density import Density, NeighborSum
+from .coefficients import make_network
+from .density import Density, EdgeFunctions, NeighborSum
 from .documentation import ModelHypers
-from .invariants import ChannelwiseInvariants, PowerSpectrum
+from .invariants import make_invariants
 from .messages import Messages
 from .new_types import check_types_can_be_added
-from .systems import TypeIndex, atom_labels, edges
+from .systems import TypeIndex, atom_labels, edge_vectors
 from .targets import TargetHead, target_irreps
 
 
@@ -55,7 +55,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     last_layer_names: Dict[str, str]  # of every target
 
-    __checkpoint_version__ = 3
+    __checkpoint_version__ = 4
     __supported_devices__ = ["cuda", "cpu"]
     __supported_dtypes__ = [torch.float32, torch.float64]
     __default_metadata__ = ModelMetadata(
@@ -67,6 +67,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
                 "scalar x tensor: https://doi.org/10.1063/5.0284802",
                 "SOAP: https://doi.org/10.1103/PhysRevB.87.184115",
                 "tensor-reduced: https://doi.org/10.1103/PhysRevLett.131.028001",
+                "irreducible Cartesian messages: https://arxiv.org/abs/2405.14253",
             ],
         }
     )
@@ -82,30 +83,19 @@ class ScalarTensor(ModelInterface[ModelHypers]):
             hypers["expansion"], self.atomic_types, hypers["engine"], species
         )
         max_angular, num_channels = self.density.max_angular, self.density.num_channels
+        self.edges: Optional[EdgeFunctions] = None  # for those that need them
+        num_layers = hypers["messages"]["layers"]
+        num_neighbor_channels = hypers["tensor_basis"]["neighbors"]
+        if num_layers > 0 or num_neighbor_channels is not None:
+            self.edges = EdgeFunctions(hypers["expansion"])
         self.messages: Optional[Messages] = None
-        if hypers["messages"]["layers"] > 0:
+        if num_layers > 0:
             self.messages = Messages(
                 hypers["messages"], hypers["expansion"], num_channels
             )
-        self.invariants: torch.nn.Module
-        if species["type"] == "orthogonal":
-            self.invariants = PowerSpectrum(
-                max_angular, num_types, num_channels // num_types
-            )
-        else:
-            self.invariants = ChannelwiseInvariants(
-                max_angular, num_channels, species["correlation_order"]
-            )
-        Network = {"separate": SeparateNetworks, "embedded": EmbeddedNetwork}[
-            hypers["network"]["center_type"]
-        ]
-        num_features = hypers["network"]["num_neurons_per_layer"]
-        self.network = Network(
-            num_types,
-            self.invariants.size,
-            num_features,
-            hypers["network"]["num_hidden_layers"],
-        )
+        self.invariants = make_invariants(species, max_angular, num_types, num_channels)
+        self.network = make_network(hypers["network"], num_types, self.invariants.size)
+        num_features = self.network.width
         self.long_range: Optional[LongRangeFeaturizer] = None
         if hypers["long_range"]["enable"]:
             # a list of its own, since the engine of the density may change on export
@@ -118,7 +108,6 @@ class ScalarTensor(ModelInterface[ModelHypers]):
                 hypers["long_range"], num_features, options
             )
         self.neighbors: Optional[NeighborSum] = None
-        num_neighbor_channels = hypers["tensor_basis"]["neighbors"]
         if num_neighbor_channels is not None:
             self.neighbors = NeighborSum(
                 hypers["expansion"], num_features, num_neighbor_channels
@@ -188,17 +177,19 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         :return: the outputs, as :meth:`forward` gives them.
         """
         centers = atom_labels(systems)
+        if self.edges is not None:
+            edges = self.edges(systems)
         if self.messages is not None:
-            density = self.messages(systems, density)
+            density = self.messages(density, edges)
         invariants = self.invariants(density)  # (atoms, invariants)
         features = self.network(invariants, center_type)  # (atoms, features)
         if self.long_range is not None:
-            vectors, _, _ = edges(systems, self.long_range.neighbor_list_options)
+            vectors, _, _ = edge_vectors(systems, self.long_range.neighbor_list_options)
             distances = torch.sqrt(vectors.pow(2).sum(1))
             features = features + self.long_range(systems, features, distances)
 
         if self.neighbors is not None:
-            sums = self.neighbors(systems, features)
+            sums = self.neighbors(features, edges)
             density = [torch.cat([x, y], dim=2) for x, y in zip(density, sums)]
         if selected_atoms is not None:
             rows = centers.select(selected_atoms)
@@ -246,8 +237,9 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         if not self.density.is_calibrated:
             atom_type = self.type_index(systems)
             self.density.calibrate(systems, atom_type)
-            if self.messages is not None:
-                self.messages.calibrate(systems, self.density(systems, atom_type))
+            if self.messages is not None and self.edges is not None:
+                density = self.density(systems, atom_type)
+                self.messages.calibrate(density, self.edges(systems))
 
     def _feature_map(self, features: torch.Tensor, centers: Labels) -> TensorMap:
         device = features.device
@@ -290,10 +282,8 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         lists = self.density.requested_neighbor_lists()
         if self.long_range is not None:
             lists.append(self.long_range.neighbor_list_options)
-        if self.neighbors is not None:
-            lists.append(self.neighbors.edges.neighbor_list)
-        if self.messages is not None:
-            lists.append(self.messages.edges.neighbor_list)
+        if self.edges is not None:
+            lists.append(self.edges.neighbor_list)
         return lists
 
     def restart(

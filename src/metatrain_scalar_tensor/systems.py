@@ -58,7 +58,7 @@ def atom_labels(systems: List[System]) -> Labels:
     return Labels(["system", "atom"], torch.cat(values))
 
 
-def edges(
+def edge_vectors(
     systems: List[System], options: NeighborListOptions
 ) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The edges of a neighbor list.

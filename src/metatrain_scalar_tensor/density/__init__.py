@@ -7,6 +7,7 @@ from metatomic.torch import NeighborListOptions, System
 
 from ..documentation import DensityEngine, ExpansionHypers, SpeciesHypers
 from .fused import FusedExpansion
+from .geometry import EdgeFunctions, Edges
 from .neighbors import NeighborSum
 from .species import OrthogonalSpecies, TensorReducedSpecies
 
@@ -25,7 +26,8 @@ class Density(torch.nn.Module):
     :param atomic_types: types that neighbors can have.
     :param engine: what evaluates it.
     :param species: how the neighbor types enter the channels.
-    :raises ValueError: if the switch at the cutoff is wider than the cutoff.
+    :raises ValueError: if the switch at the cutoff is wider than the cutoff, or one
+        that the engine does not have.
     """
 
     scale: torch.Tensor  # (max_angular + 1,)
@@ -66,6 +68,12 @@ class Density(torch.nn.Module):
         self, atomic_types: List[int], engine: DensityEngine
     ) -> torch.nn.Module:
         if engine == "featomic":
+            if self.hypers["cutoff"]["smoothing"]["type"] != "ShiftedCosine":
+                raise ValueError(
+                    "featomic's only switch at the cutoff is 'ShiftedCosine': set "
+                    "'type' of 'model.expansion.cutoff.smoothing' to it, or "
+                    "'model.engine' to 'torch'"
+                )
             # only here: models are to be exported without featomic's compiled library
             from .featomic import FeatomicExpansion
 
@@ -127,4 +135,4 @@ class Density(torch.nn.Module):
             self.expansion.to(device, dtype)
 
 
-__all__ = ["Density", "NeighborSum"]
+__all__ = ["Density", "EdgeFunctions", "Edges", "NeighborSum"]

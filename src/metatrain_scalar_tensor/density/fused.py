@@ -3,12 +3,10 @@
 from typing import List
 
 import torch
-from metatomic.torch import NeighborListOptions, System
+from metatomic.torch import System
 
 from ..documentation import ExpansionHypers
-from ..o3 import SphericalHarmonics
-from ..systems import edges
-from .radial import RadialFunctions
+from .geometry import EdgeFunctions
 from .rows import sum_of_products
 
 
@@ -21,26 +19,13 @@ class FusedExpansion(torch.nn.Module):
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     """
 
-    parity: torch.Tensor  # (l · m,), of the harmonics under inversion
-
     def __init__(self, hypers: ExpansionHypers) -> None:
         super().__init__()
-        self.max_angular = hypers["basis"]["max_angular"]
-        self.num_components = [2 * l + 1 for l in range(self.max_angular + 1)]
+        max_angular = hypers["basis"]["max_angular"]
+        self.num_components = [2 * l + 1 for l in range(max_angular + 1)]
         self.num_radial = hypers["basis"]["radial"]["max_radial"] + 1
-        self.radial = RadialFunctions(hypers)
-        self.harmonics = SphericalHarmonics(self.max_angular)
-        self.neighbor_list = NeighborListOptions(
-            cutoff=self.radial.radius, full_list=False, strict=True
-        )
-        parity = [(-1.0) ** l for l in range(self.max_angular + 1)]
-        self.register_buffer(
-            "parity",
-            torch.tensor(parity, dtype=torch.float64).repeat_interleave(
-                torch.tensor(self.num_components)
-            ),
-            persistent=False,
-        )
+        self.edges = EdgeFunctions(hypers)
+        self.neighbor_list = self.edges.neighbor_list
 
     def forward(
         self,
@@ -59,18 +44,12 @@ class FusedExpansion(torch.nn.Module):
         """
         num_types = len(types)
         atom_type = torch.searchsorted(types, atom_type)  # among these
-        vectors, i, j = edges(systems, self.neighbor_list)
-        distances = torch.sqrt(vectors.pow(2).sum(1))
-        radial, mixing = self.radial(distances)  # (pairs, p), (p, l · n)
-        harmonics = self.harmonics(vectors / distances.unsqueeze(1))  # (pairs, l · m)
-        # every pair is seen from both sides
-        centers, neighbors = torch.cat([i, j]), torch.cat([j, i])  # (edges,)
-        radial = torch.cat([radial, radial])
-        harmonics = torch.cat([harmonics, harmonics * self.parity])
-
+        edges = self.edges(systems)
+        mixing = edges.mixing
         # groups: the neighbors of one type of one center
-        group = centers * num_types + atom_type[neighbors]
-        sums = sum_of_products(radial, harmonics, group, len(atom_type) * num_types)
+        group = edges.centers * num_types + atom_type[edges.neighbors]
+        num_groups = len(atom_type) * num_types
+        sums = sum_of_products(edges.functions, edges.harmonics, group, num_groups)
         # from (groups, p, l · m), without a copy
         sums = sums.reshape(len(atom_type), num_types, mixing.shape[0], -1)
         sums = sums.permute(0, 3, 1, 2)  # (atoms, l · m, types, p)
@@ -82,6 +61,6 @@ class FusedExpansion(torch.nn.Module):
             density.append(x.reshape(len(atom_type), 2 * l + 1, -1))
 
         own_type = torch.nn.functional.one_hot(atom_type, num_types)
-        self_term = own_type.unsqueeze(2) * (scale[0] * self.radial.self_term)
+        self_term = own_type.unsqueeze(2) * (scale[0] * self.edges.radial.self_term)
         density[0] = density[0] + self_term.flatten(1).unsqueeze(1)
         return density

@@ -7,7 +7,7 @@ from metatomic.torch import NeighborListOptions, System
 
 from ..documentation import ExpansionHypers
 from ..o3 import SphericalHarmonics
-from ..systems import edges
+from ..systems import edge_vectors
 from .radial import RadialFunctions
 
 
@@ -16,7 +16,8 @@ class Edges(NamedTuple):
 
     centers: torch.Tensor  # (edges,)
     neighbors: torch.Tensor  # (edges,)
-    radial: torch.Tensor  # (edges, n), R_n0 of the density
+    functions: torch.Tensor  # (edges, p), principal radial functions
+    mixing: torch.Tensor  # (p, l · n), which makes R_nl of them
     switch: torch.Tensor  # (edges, 1), one to zero at the cutoff
     harmonics: torch.Tensor  # (edges, l · m)
 
@@ -32,7 +33,6 @@ class EdgeFunctions(torch.nn.Module):
     def __init__(self, hypers: ExpansionHypers) -> None:
         super().__init__()
         max_angular = hypers["basis"]["max_angular"]
-        self.num_radial = hypers["basis"]["radial"]["max_radial"] + 1
         self.radial = RadialFunctions(hypers)
         self.harmonics = SphericalHarmonics(max_angular)
         self.neighbor_list = NeighborListOptions(
@@ -49,16 +49,33 @@ class EdgeFunctions(torch.nn.Module):
         :param systems: structures, whose atoms are stacked in order.
         :return: the edges.
         """
-        vectors, i, j = edges(systems, self.neighbor_list)
+        vectors, i, j = edge_vectors(systems, self.neighbor_list)
         distances = torch.sqrt(vectors.pow(2).sum(1))
-        functions, mixing = self.radial(distances)
-        radial = functions @ mixing[:, : self.num_radial]  # of l = 0
-        switch = self.radial.switch(distances).unsqueeze(1)
+        functions, mixing, switch = self.radial(distances)
         harmonics = self.harmonics(vectors / distances.unsqueeze(1))
         return Edges(
             torch.cat([i, j]),
             torch.cat([j, i]),
-            torch.cat([radial, radial]),
+            torch.cat([functions, functions]),
+            mixing,
             torch.cat([switch, switch]),
             torch.cat([harmonics, harmonics * self.parity]),
         )
+
+
+class RadialWeights(torch.nn.Module):
+    """Learned combinations of the radial functions ``R_n0`` of the edges.
+
+    :param hypers: arguments of featomic's ``SphericalExpansion``.
+    :param num_channels: number of combinations.
+    """
+
+    def __init__(self, hypers: ExpansionHypers, num_channels: int) -> None:
+        super().__init__()
+        num_radial = hypers["basis"]["radial"]["max_radial"] + 1
+        self.linear = torch.nn.Linear(num_radial, num_channels, bias=False)
+
+    def forward(self, edges: Edges) -> torch.Tensor:
+        """Combine them: ``(edges, num_channels)``."""
+        mixing = edges.mixing[:, : self.linear.in_features]  # (p, n) of l = 0
+        return edges.functions @ self.linear(mixing)

@@ -3,10 +3,9 @@
 from typing import List
 
 import torch
-from metatomic.torch import System
 
 from ..documentation import ExpansionHypers
-from .geometry import EdgeFunctions
+from .geometry import Edges, RadialWeights
 from .rows import sum_of_products
 
 
@@ -34,28 +33,22 @@ class NeighborSum(torch.nn.Module):
         self.num_components = [
             2 * l + 1 for l in range(hypers["basis"]["max_angular"] + 1)
         ]
-        self.edges = EdgeFunctions(hypers)
         self.of_center = torch.nn.Linear(num_features, num_channels)
         self.of_neighbor = torch.nn.Linear(num_features, num_channels, bias=False)
-        self.of_distance = torch.nn.Linear(
-            self.edges.num_radial, num_channels, bias=False
-        )
+        self.of_distance = RadialWeights(hypers, num_channels)
         self.mix = torch.nn.Linear(num_channels, num_channels)
 
-    def forward(
-        self, systems: List[System], features: torch.Tensor
-    ) -> List[torch.Tensor]:
+    def forward(self, features: torch.Tensor, edges: Edges) -> List[torch.Tensor]:
         """Sum over the neighbors of every atom.
 
-        :param systems: structures, whose atoms are stacked in order.
         :param features: ``(atoms, num_features)``
+        :param edges: the edges of the structures.
         :return: for every ``l``, ``(atoms, 2l + 1, num_channels)``
         """
-        edges = self.edges(systems)
         scalars = (
             self.of_center(features)[edges.centers]
             + self.of_neighbor(features)[edges.neighbors]
-            + self.of_distance(edges.radial)
+            + self.of_distance(edges)
         )  # (edges, channels)
         scalars = self.mix(torch.nn.functional.silu(scalars)) * edges.switch
         sums = sum_of_products(edges.harmonics, scalars, edges.centers, len(features))

@@ -92,6 +92,7 @@ class RadialFunctions(torch.nn.Module):
         super().__init__()
         self.radius = float(hypers["cutoff"]["radius"])
         self.width = float(hypers["cutoff"]["smoothing"]["width"])
+        self.is_smoothstep = hypers["cutoff"]["smoothing"]["type"] == "Smoothstep"
         series, self_term = _chebyshev_series(json.dumps(hypers, sort_keys=True))
         u, s, v = np.linalg.svd(series, full_matrices=False)
         num_functions = np.count_nonzero(s > _TOLERANCE * s[0])
@@ -110,12 +111,15 @@ class RadialFunctions(torch.nn.Module):
         for name, values in buffers.items():
             self.register_buffer(name, torch.tensor(values), persistent=False)
 
-    def forward(self, distances: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, distances: torch.Tensor
+    ) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Evaluate the principal functions.
 
         :param distances: at most the cutoff, ``(edges,)``
-        :return: the principal functions, ``(edges, p)``, and the matrix that makes the
-            radial functions of them, ``(p, l · n)``.
+        :return: the principal functions, ``(edges, p)``, the matrix that makes the
+            radial functions of them, ``(p, l · n)``, and the switch that they contain,
+            ``(edges, 1)``.
         """
         series, mixing, orders = self.series, self.mixing, self.orders
         if distances.dtype == torch.float32:
@@ -125,14 +129,16 @@ class RadialFunctions(torch.nn.Module):
         # θ has no derivative at the very cutoff, where the switch is zero anyway
         theta = torch.acos((2.0 / self.radius * distances - 1.0).clamp(max=1 - 1e-6))
         functions = torch.cos(theta.unsqueeze(1) * orders) @ series
-        return functions * self.switch(distances).unsqueeze(1), mixing
+        switch = self.switch(distances).unsqueeze(1)
+        return functions * switch, mixing, switch
 
-    @torch.jit.export
     def switch(self, distances: torch.Tensor) -> torch.Tensor:
-        """The switching function ``ShiftedCosine``.
+        """The switching function.
 
         :param distances: ``(edges,)``
         :return: 1 up to the cutoff minus its width, 0 from the cutoff on.
         """
-        phase = ((distances - self.radius) / self.width + 1.0).clamp(0.0, 1.0)
-        return 0.5 * (1.0 + torch.cos(torch.pi * phase))
+        t = ((distances - self.radius) / self.width + 1.0).clamp(0.0, 1.0)
+        if self.is_smoothstep:
+            return 1.0 - t**4 * (35.0 - 84.0 * t + 70.0 * t**2 - 20.0 * t**3)
+        return 0.5 * (1.0 + torch.cos(torch.pi * t))

@@ -12,6 +12,7 @@ Conventions, the same everywhere in the package:
 
 from .cartesian import Irrep, cartesian_irreps, isotropic_tensors
 from .clebsch_gordan import CoupledProduct, clebsch_gordan
+from .gaunt import CartesianGaunt, SphericalGaunt
 from .irreducible import (
     IrreduciblePower,
     IrreducibleProduct,
@@ -26,11 +27,13 @@ from .spherical_harmonics import SphericalHarmonics
 
 
 __all__ = [
+    "CartesianGaunt",
     "CoupledProduct",
     "IrreduciblePower",
     "IrreducibleProduct",
     "Irrep",
     "SphereGrid",
+    "SphericalGaunt",
     "SphericalHarmonics",
     "cartesian_irreps",
     "cartesian_norm",

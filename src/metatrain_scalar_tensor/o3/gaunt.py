@@ -1,0 +1,143 @@
+r"""Products of functions on the sphere by their coefficients, in two representations.
+
+A function :math:`f = \sum_{lm} f_{lm} Y_{lm}` is a spherical tensor for every ``l``.
+Of the outer product of the coefficients of two functions, or of a sum of such outer
+products, both modules make the coefficients of the product of the functions,
+
+.. math::
+    (f g)_{LM} = \sum_{lm, l'm'} f_{lm} \, g_{l'm'}
+        \int Y_{lm} Y_{l'm'} Y_{LM} \, \mathrm{d}\hat r.
+
+``SphericalGaunt`` multiplies with the matrix of the integrals. ``CartesianGaunt``
+contracts indices of irreducible Cartesian tensors instead, as Zaverkin et al.,
+`arXiv:2405.14253 <https://arxiv.org/abs/2405.14253>`_. The numbers are the same; which
+of them is faster is told in ``docs/performance.md``.
+"""
+
+import math
+from typing import List
+
+import torch
+
+from .clebsch_gordan import clebsch_gordan
+from .irreducible import coupling_constant, spherical_from_irreducible
+
+
+def _gaunt_factor(l1: int, l2: int, l3: int) -> float:
+    """What the Gaunt coefficients are times those of Clebsch and Gordan."""
+    squared = (2 * l1 + 1) * (2 * l2 + 1) / (4 * math.pi * (2 * l3 + 1))
+    return math.sqrt(squared) * clebsch_gordan(l1, l2, l3)[l1, l2, l3].item()
+
+
+def _couplings(max_rank: int, l3: int) -> List[tuple[int, int]]:
+    """The ranks of the factors of products of rank ``l3``."""
+    ranks = range(max_rank + 1)
+    return [
+        (l1, l2)
+        for l1 in ranks
+        for l2 in ranks
+        if abs(l1 - l2) <= l3 <= l1 + l2 and (l1 + l2 + l3) % 2 == 0
+    ]
+
+
+class SphericalGaunt(torch.nn.Module):
+    """The product of functions, one multiplication with the Gaunt coefficients.
+
+    :param max_rank: largest ``l`` of the factors and of the product.
+    """
+
+    coefficients: torch.Tensor  # (l · m · l' · m', L · M)
+
+    def __init__(self, max_rank: int) -> None:
+        super().__init__()
+        self.size = (max_rank + 1) ** 2
+        coefficients = torch.zeros(3 * [self.size], dtype=torch.float64)
+        place = [slice(l * l, (l + 1) * (l + 1)) for l in range(max_rank + 1)]
+        for l3 in range(max_rank + 1):
+            for l1, l2 in _couplings(max_rank, l3):
+                coefficients[place[l1], place[l2], place[l3]] = _gaunt_factor(
+                    l1, l2, l3
+                ) * clebsch_gordan(l1, l2, l3)
+        self.register_buffer("coefficients", coefficients.flatten(0, 1), False)
+
+    def components(self, spherical: torch.Tensor) -> torch.Tensor:
+        """What outer products are to be made of: ``(..., size)``, as it comes."""
+        return spherical
+
+    def forward(self, outer: torch.Tensor) -> torch.Tensor:
+        """Couple outer products.
+
+        :param outer: ``(atoms, channels, size, size)``
+        :return: ``(atoms, channels, (max_rank + 1)²)``
+        """
+        return outer.flatten(2) @ self.coefficients
+
+
+class CartesianGaunt(torch.nn.Module):
+    r"""The product of functions, by contractions of irreducible Cartesian tensors.
+
+    .. math::
+        (f g)_L = \sum_{l l'} w_{l l' L} \, Q_L \left( f_l \cdot^k g_{l'} \right),
+            \qquad k = (l + l' - L) / 2
+
+    with the change of basis :math:`Q` of ``spherical_from_irreducible``, which takes
+    the irreducible part of what is left, and the Gaunt coefficients in units of the
+    ``coupling_constant`` as weights.
+
+    :param max_rank: largest ``l`` of the factors and of the product.
+    """
+
+    basis: torch.Tensor  # (l · m, size)
+
+    def __init__(self, max_rank: int) -> None:
+        super().__init__()
+        self.max_rank = max_rank
+        changes = [spherical_from_irreducible(l) for l in range(max_rank + 1)]
+        self.register_buffer("basis", torch.block_diag(*changes), False)
+        self.size = self.basis.shape[1]
+        # of the contractions: L, weight, starts of the factors, 3^free and 3^contracted
+        self.ranks: List[int] = []
+        self.weights: List[float] = []
+        self.slices: List[List[int]] = []
+        self.shapes: List[List[int]] = []
+        start = [sum(3**m for m in range(l)) for l in range(max_rank + 1)]
+        for l3 in range(max_rank + 1):
+            for l1, l2 in _couplings(max_rank, l3):
+                contracted = (l1 + l2 - l3) // 2
+                free = [l1 - contracted, l2 - contracted]
+                self.ranks.append(l3)
+                self.weights.append(
+                    _gaunt_factor(l1, l2, l3) / coupling_constant(l1, l2, l3)
+                )
+                self.slices.append([start[l1], 3**l1, start[l2], 3**l2])
+                self.shapes.append([3 ** free[0], 3**contracted, 3 ** free[1]])
+
+    def components(self, spherical: torch.Tensor) -> torch.Tensor:
+        """What outer products are to be made of: the irreducible Cartesian tensors.
+
+        :param spherical: ``(..., (max_rank + 1)²)``
+        :return: ``(..., size)``, with the 1 + 3 + 9 + ... components of all ranks.
+        """
+        return spherical @ self.basis
+
+    def forward(self, outer: torch.Tensor) -> torch.Tensor:
+        """Couple outer products.
+
+        :param outer: ``(atoms, channels, size, size)``
+        :return: ``(atoms, channels, (max_rank + 1)²)``
+        """
+        atoms, channels = outer.shape[0], outer.shape[1]
+        parts: List[torch.Tensor] = []
+        for l in range(self.max_rank + 1):
+            parts.append(outer.new_zeros([atoms, channels, int(3**l)]))
+        for i, l in enumerate(self.ranks):
+            first, first_length, second, second_length = self.slices[i]
+            free, contracted, other_free = self.shapes[i]
+            product = outer.narrow(2, first, first_length)
+            product = product.narrow(3, second, second_length)
+            product = product.reshape(
+                atoms, channels, free, contracted, contracted, other_free
+            )
+            trace = product.diagonal(dim1=3, dim2=4).sum(-1).flatten(2)
+            parts[l] = parts[l] + self.weights[i] * trace  # (atoms, channels, 3^l)
+        return torch.cat(parts, dim=2) @ self.basis.T
