@@ -79,28 +79,6 @@ def test_atom_type_in_the_data_that_the_model_is_not_for(tmp_path):
     assert not (tmp_path / "model.pt").exists()
 
 
-@pytest.mark.parametrize(
-    "description, message",
-    [
-        (target(sample_kind="atom_pair"), "'y' is one of pairs of atoms"),
-        (
-            target(
-                type={
-                    "spherical": {
-                        "product": "cartesian",
-                        "irreps": [{"o3_lambda": 1, "o3_sigma": 1}],
-                    }
-                }
-            ),
-            "'y' is a spherical tensor of rank 2",
-        ),
-    ],
-)
-def test_target_type_that_it_can_not_do(description, message):
-    with pytest.raises(ValueError, match=message):
-        make_model({"y": description})
-
-
 def test_lambda_above_max_angular():
     with pytest.raises(ValueError, match="'y'.*o3_lambda=3.*'max_angular' is 2.*set"):
         make_model({"y": spherical((3, 1))}, expansion__basis__max_angular=2)

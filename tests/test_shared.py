@@ -70,8 +70,6 @@ class TestInput(InputTests, ScalarTensorTests):
 
 
 class TestOutput(OutputTests, ScalarTensorTests):
-    supports_spherical_rank2_outputs = False
-
     @pytest.fixture
     def n_features(self):
         return NUM_FEATURES

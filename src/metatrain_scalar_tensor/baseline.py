@@ -23,6 +23,7 @@ from metatrain.utils.sum_over_atoms import sum_over_atoms
 
 from .isotropic import IsotropicComposition, has_isotropic_part
 from .new_types import take_over
+from .pair_scales import PairScales
 
 
 class Baseline(torch.nn.Module):
@@ -45,8 +46,10 @@ class Baseline(torch.nn.Module):
         self.dataset_info = dataset_info
         self.zbl = zbl
         self.new_types: List[int] = []  # to be fitted: places among all types
-        self._find_atomic_targets()
-        self.scaler = Scaler(get_default_hypers("scaler")["model"], dataset_info)
+        self.atomic_targets = self._targets_of("atom")
+        self.pair_scales = PairScales(self._targets_of("atom_pair"))
+        of_atoms = without_pairs(dataset_info)
+        self.scaler = Scaler(get_default_hypers("scaler")["model"], of_atoms)
         self.additive_models = torch.nn.ModuleList(
             [
                 CompositionModel.from_valid_targets(
@@ -72,13 +75,13 @@ class Baseline(torch.nn.Module):
             repulsion = ZBL({}, zbl_info)
             self.additive_models.append(repulsion)
             self.cutoff_radius = float(repulsion.cutoff_radius)
-        self._add_isotropic_composition(dataset_info)
+        self._add_isotropic_composition(of_atoms)
 
-    def _find_atomic_targets(self) -> None:
-        self.atomic_targets = [
+    def _targets_of(self, sample_kind: str) -> List[str]:
+        return [
             name
             for name, info in self.dataset_info.targets.items()
-            if info.sample_kind == "atom"
+            if info.sample_kind == sample_kind
         ]
 
     def forward(
@@ -131,6 +134,25 @@ class Baseline(torch.nn.Module):
                 predictions[name] = sum_over_atoms(predictions[name])
         return predictions
 
+    @torch.jit.export
+    def of_pairs(
+        self, systems: List[System], predictions: Dict[str, TensorMap]
+    ) -> Dict[str, TensorMap]:
+        """Finish the predictions for pairs of atoms, which have no additive models.
+
+        :param systems: structures.
+        :param predictions: outputs as the network gives them, with pairs as samples.
+        :return: the outputs.
+        """
+        if not self.training:
+            predictions = self.pair_scales(predictions)
+            for name, info in self.dataset_info.targets.items():
+                if name in predictions and info.is_atomic_basis:
+                    predictions[name] = sparsify_atomic_basis_target(
+                        systems, predictions[name], info.layout
+                    )
+        return predictions
+
     def restart(self, dataset_info: DatasetInfo, merged_info: DatasetInfo) -> None:
         """Make room for new targets.
 
@@ -138,7 +160,10 @@ class Baseline(torch.nn.Module):
         :param merged_info: these and the data so far.
         """
         self.dataset_info = merged_info
-        self._find_atomic_targets()
+        self.atomic_targets = self._targets_of("atom")
+        self.pair_scales.add(self._targets_of("atom_pair"))
+        dataset_info = without_pairs(dataset_info)
+        merged_info = without_pairs(merged_info)
         self.scaler = self.scaler.restart(dataset_info)
         # metatrain keeps the new targets only, and then stumbles over the old ones when
         # it fits the new scales to data that have both
@@ -205,6 +230,19 @@ class Baseline(torch.nn.Module):
         scaler = copy.deepcopy(self.scaler).to("cpu", torch.float64)
         self.move_tensor_maps(device)
         return additive_models, scaler
+
+
+def without_pairs(info: DatasetInfo) -> DatasetInfo:
+    """The same data without targets of pairs, of which metatrain's parts know nothing.
+
+    :param info: atomic types and targets.
+    """
+    targets = {
+        name: target
+        for name, target in info.targets.items()
+        if target.sample_kind != "atom_pair"
+    }
+    return DatasetInfo(info.length_unit, info.atomic_types, targets)
 
 
 def add_matching_blocks(prediction: TensorMap, contribution: TensorMap) -> TensorMap:

@@ -88,7 +88,7 @@ def model_update_v2_v3(checkpoint: Dict[str, Any]) -> None:
 
 
 def model_update_v3_v4(checkpoint: Dict[str, Any]) -> None:
-    """Messages changed, and have a ``representation``.
+    """Messages changed, and there are targets of pairs of atoms.
 
     :param checkpoint: checkpoint with a model of version 3, changed in place.
     :raises RuntimeError: if the model has messages.
@@ -106,6 +106,8 @@ def model_update_v3_v4(checkpoint: Dict[str, Any]) -> None:
         "channels": 32,
         "representation": "spherical",
     }
+    hypers["exchange_symmetry"] = {}
+    hypers["atom_pairs"] = {"cutoff": 5.0, "num_channels": 8}
 
 
 def trainer_update_v1_v2(checkpoint: Dict[str, Any]) -> None:

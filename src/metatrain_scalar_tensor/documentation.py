@@ -200,6 +200,17 @@ class TensorBasisHypers(TypedDict):
     up to twice the cutoff away, and take about twice the time."""
 
 
+class AtomPairHypers(TypedDict):
+    """Targets of pairs of atoms, ``sample_kind: atom_pair``."""
+
+    cutoff: PositiveFloat = 5.0
+    """Largest distance of the atoms of a pair, in the length unit of the dataset; it
+    may be another than that of the density."""
+    num_channels: PositiveInt = 8
+    """Channels that each of both atoms and the vector between them give to the density
+    of a pair."""
+
+
 DensityEngine = Literal["auto", "featomic", "torch"]
 
 
@@ -225,6 +236,13 @@ class ModelHypers(TypedDict):
     written in a formula: ``{mtt::alpha: ij=ji, mtt::elastic: ijkl=jikl=klij}``.
     Predictions then have the symmetry, and only the irreducible parts that it leaves
     are learned."""
+    exchange_symmetry: dict[str, Literal["symmetric", "antisymmetric", "none"]] = {}
+    """What happens to a target when both atoms of a pair are exchanged, together with
+    both indices of a matrix: ``symmetric`` ones are the same. That is the default for
+    targets with a ``product``, such as Hamiltonians, of pairs and of atoms; all others
+    have ``none``."""
+    atom_pairs: AtomPairHypers = init_with_defaults(AtomPairHypers)
+    """Targets of pairs of atoms."""
     zbl: bool = False
     """Add metatrain's ZBL repulsion of nuclei to energies, for structures with atoms
     closer than those of the training set."""

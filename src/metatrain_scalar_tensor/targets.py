@@ -1,6 +1,6 @@
 """From features and tensors to a target: coefficients, sum, and TensorMap."""
 
-from typing import Dict, List, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -8,48 +8,53 @@ from metatomic.torch import System
 from metatrain.utils.data import TargetInfo
 
 from .basis import TensorBases, basis_name
-from .o3 import Irrep, cartesian_irreps
+from .exchange import ExchangeSymmetry
+from .o3 import Irrep, cartesian_irreps, product_irreps
+
+
+class BlockIrreps(NamedTuple):
+    """The irreducible tensors that make up one block of a target."""
+
+    irreps: List[Irrep]
+    change_of_basis: Optional[torch.Tensor]
+    """From their stacked components to those of the block, ``(Σ (2λ + 1), ...)``;
+    ``None`` if they are the same."""
 
 
 def target_irreps(
     name: str, info: TargetInfo, symmetry: Optional[str]
-) -> List[List[Irrep]]:
+) -> List[BlockIrreps]:
     """The irreducible tensors that make up every block of a target.
 
     :param name: name of the target, for the error messages.
     :param info: the target, atomic-basis ones in their dense form.
     :param symmetry: exchanges of Cartesian indices that change nothing, such as
         ``ij=ji``; ``None`` for none.
-    :return: for every block of the layout the irreps whose components, stacked, are the
-        components of the block, up to a change of basis for Cartesian blocks.
-    :raises ValueError: for a kind of target that this architecture does not predict.
+    :return: the irreps of every block of the layout.
+    :raises ValueError: if there is a symmetry of indices, but there are no indices.
     """
-    if info.sample_kind == "atom_pair":
-        raise ValueError(
-            f"target '{name}' is one of pairs of atoms ('sample_kind: atom_pair'), "
-            "which experimental.scalar_tensor does not predict: use 'system' or 'atom'"
-        )
     if symmetry is not None and not info.is_cartesian:
         raise ValueError(
             f"target '{name}' has no Cartesian indices: take it out of "
             "'model.index_symmetry'"
         )
-    irreps: List[List[Irrep]] = []
+    blocks: List[BlockIrreps] = []
     for key, block in info.layout.items():
         rank = len(block.components)
         if info.is_scalar:
-            irreps.append([Irrep(0, 1)])
+            blocks.append(BlockIrreps([Irrep(0, 1)], None))
         elif info.is_cartesian:
-            irreps.append(cartesian_irreps(rank, symmetry)[0])
-        elif info.is_spherical and rank == 1:
-            irreps.append([Irrep(int(key["o3_lambda"]), int(key["o3_sigma"]))])
-        else:
-            raise ValueError(
-                f"target '{name}' is a spherical tensor of rank {rank} ('product: "
-                "cartesian'), which experimental.scalar_tensor does not predict: use "
-                "'product: coupled', or no product"
-            )
-    return irreps
+            blocks.append(BlockIrreps(*cartesian_irreps(rank, symmetry)))
+        elif rank == 1:
+            irrep = Irrep(int(key["o3_lambda"]), int(key["o3_sigma"]))
+            blocks.append(BlockIrreps([irrep], None))
+        else:  # 'product: cartesian'
+            first, second = [
+                Irrep(int(key[f"o3_lambda_{i}"]), int(key[f"o3_sigma_{i}"]))
+                for i in (1, 2)
+            ]
+            blocks.append(BlockIrreps(*product_irreps(first, second)))
+    return blocks
 
 
 def is_stress(name: str) -> bool:
@@ -89,26 +94,23 @@ class BlockHead(torch.nn.Module):
     :param block: layout of the block.
     :param num_features: number of features, of which the coefficients are linear.
     :param num_tensors: number of tensors of each irrep.
-    :param to_cartesian: matrix from the components of the irreps to those of the block,
-        ``(Σ (2λ + 1), ...)``; ``None`` if they are the same.
     """
 
     shape: List[int]  # lengths of the component axes
-    to_cartesian: torch.Tensor  # (Σ (2λ + 1), 3 · 3 · ...)
+    change_of_basis: torch.Tensor  # (Σ (2λ + 1), components of the block)
 
     def __init__(
         self,
-        irreps: List[Irrep],
+        irreps: BlockIrreps,
         block: TensorBlock,
         num_features: int,
         num_tensors: List[int],
-        to_cartesian: Optional[torch.Tensor],
     ) -> None:
         super().__init__()
         self.shape = [len(component) for component in block.components]
         self.num_properties = len(block.properties)
         self.num_tensors = num_tensors
-        self.basis_names = [basis_name(irrep) for irrep in irreps]
+        self.basis_names = [basis_name(irrep) for irrep in irreps.irreps]
         self.coefficients = torch.nn.ModuleList(
             torch.nn.Linear(num_features, size * self.num_properties, bias=False)
             for size in num_tensors
@@ -117,11 +119,10 @@ class BlockHead(torch.nn.Module):
             self.coefficients.parameters(), num_tensors, strict=True
         ):  # so that the sum over the tensors is as large as one of them
             weights.data.mul_(size**-0.5)
-        self.is_cartesian = to_cartesian is not None
-        to_cartesian = (
-            torch.empty(0) if to_cartesian is None else to_cartesian.flatten(1)
-        )
-        self.register_buffer("to_cartesian", to_cartesian, persistent=False)
+        change = irreps.change_of_basis
+        self.is_irreducible = change is None
+        change = torch.empty(0) if change is None else change.flatten(1)
+        self.register_buffer("change_of_basis", change, persistent=False)
 
     def forward(
         self, features: torch.Tensor, bases: Dict[str, torch.Tensor]
@@ -139,8 +140,8 @@ class BlockHead(torch.nn.Module):
             )  # (atoms, tensors, properties)
             spherical.append(bases[self.basis_names[i]] @ c)
         values = torch.cat(spherical, dim=1)  # (atoms, Σ (2λ + 1), properties)
-        if self.is_cartesian:
-            values = self.to_cartesian.T @ values
+        if not self.is_irreducible:
+            values = self.change_of_basis.T @ values
         return values.reshape([features.shape[0]] + self.shape + [self.num_properties])
 
 
@@ -149,9 +150,11 @@ class TargetHead(torch.nn.Module):
 
     :param name: name of the target.
     :param info: the target, atomic-basis ones in their dense form.
-    :param num_features: number of features of an atom.
-    :param bases: the tensors, those of all irreps of the target among them.
-    :param symmetry: exchanges of Cartesian indices that change nothing.
+    :param irreps: irreps of its blocks.
+    :param num_features: number of features of an atom, or of a pair.
+    :param bases: the tensors, to which those of the irreps are added.
+    :param exchange: symmetry under exchange of atoms or indices, if there is one.
+    :raises ValueError: if there are no tensors of a symmetry.
     """
 
     components: List[List[Labels]]  # of every block
@@ -161,31 +164,34 @@ class TargetHead(torch.nn.Module):
         self,
         name: str,
         info: TargetInfo,
+        irreps: List[BlockIrreps],
         num_features: int,
         bases: TensorBases,
-        symmetry: Optional[str] = None,
+        exchange: Optional[ExchangeSymmetry],
     ) -> None:
         super().__init__()
+        for irrep in [irrep for of_block in irreps for irrep in of_block.irreps]:
+            try:
+                bases.add(irrep)
+            except ValueError as error:
+                raise ValueError(f"target '{name}': {error}") from error
         self.is_stress = is_stress(name)
         self.hidden = torch.nn.Sequential(
             torch.nn.Linear(num_features, num_features), torch.nn.SiLU()
         )
-        irreps = target_irreps(name, info, symmetry)
-        rank = len(info.layout.block(0).components)
-        to_cartesian = (
-            cartesian_irreps(rank, symmetry)[1] if info.is_cartesian else None
-        )
         self.blocks = torch.nn.ModuleList(
             BlockHead(
-                block_irreps,
+                of_block,
                 block,
                 num_features,
-                [bases.num_tensors(irrep) for irrep in block_irreps],
-                to_cartesian,
+                [bases.num_tensors(irrep) for irrep in of_block.irreps],
             )
-            for block_irreps, block in zip(irreps, info.layout.blocks(), strict=True)
+            for of_block, block in zip(irreps, info.layout.blocks(), strict=True)
         )
-        self.basis_names = sorted({basis_name(irrep) for irrep in sum(irreps, [])})
+        self.basis_names = sorted(
+            {basis_name(irrep) for of_block in irreps for irrep in of_block.irreps}
+        )
+        self.exchange = exchange
         self.keys = info.layout.keys
         self.components = info.component_labels
         self.properties = info.property_labels
@@ -204,21 +210,29 @@ class TargetHead(torch.nn.Module):
         bases: Dict[str, torch.Tensor],
         samples: Labels,
         systems: List[System],
+        opposite: Optional[torch.Tensor],
     ) -> TensorMap:
-        """Predict the contribution of every atom to the target.
+        """Predict the contribution of every atom to the target, or its value for pairs.
 
         :param features: last-layer features, ``(atoms, num_features)``
         :param bases: the tensors of every symmetry, ``(atoms, 2λ + 1, num_tensors)``
-        :param samples: labels of the atoms.
+        :param samples: labels of the atoms, or of the pairs.
         :param systems: structures that the atoms belong to.
-        :return: the target, with its dense layout and atoms as samples.
+        :param opposite: the place of every pair seen from its other atom; ``None`` for
+            atoms.
+        :return: the target, with its dense layout and atoms or pairs as samples.
         """
         device = features.device
+        values: List[torch.Tensor] = []
+        for block in self.blocks:
+            values.append(block(features, bases))
+        if self.exchange is not None:
+            values = self.exchange(values, opposite)
         blocks: List[TensorBlock] = []
-        for i, block in enumerate(self.blocks):
+        for i in range(len(values)):
             blocks.append(
                 TensorBlock(
-                    block(features, bases),
+                    values[i],
                     samples,
                     [component.to(device) for component in self.components[i]],
                     self.properties[i].to(device),

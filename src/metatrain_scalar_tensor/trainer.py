@@ -98,7 +98,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
 
         targets = model.dataset_info.targets
         densify, sparsify = get_prepare_atomic_basis_targets_transform(
-            targets, model.dataset_info.extra_data
+            targets,
+            model.dataset_info.extra_data,
+            None if model.atom_pairs is None else model.atom_pairs.neighbor_list,
         )
         loaders = Loaders(
             self.hypers,

@@ -10,7 +10,7 @@ Conventions, the same everywhere in the package:
   ``σ = +1`` is proper, ``σ = -1`` is a pseudotensor.
 """
 
-from .cartesian import Irrep, cartesian_irreps, isotropic_tensors
+from .cartesian import cartesian_irreps, isotropic_tensors
 from .clebsch_gordan import CoupledProduct, clebsch_gordan
 from .gaunt import CartesianGaunt, SphericalGaunt
 from .irreducible import (
@@ -21,6 +21,7 @@ from .irreducible import (
     coupling_constant,
     spherical_from_irreducible,
 )
+from .irreps import Irrep, product_irreps
 from .projector import irreducible_projector
 from .sphere import SphereGrid
 from .spherical_harmonics import SphericalHarmonics
@@ -42,5 +43,6 @@ __all__ = [
     "coupling_constant",
     "irreducible_projector",
     "isotropic_tensors",
+    "product_irreps",
     "spherical_from_irreducible",
 ]

@@ -1,19 +1,11 @@
 """Cartesian tensors as sums of irreducible spherical ones."""
 
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import torch
 
 from .clebsch_gordan import clebsch_gordan
-
-
-class Irrep(NamedTuple):
-    """An irreducible representation of O(3)."""
-
-    o3_lambda: int
-    """Angular order ``λ``: the tensor has ``2λ + 1`` components."""
-    o3_sigma: int
-    """``+1`` for proper tensors, ``-1`` for pseudotensors."""
+from .irreps import Irrep
 
 
 def cartesian_irreps(

@@ -1,5 +1,6 @@
 """Fitting what is taken off the targets before the network sees them."""
 
+import itertools
 from typing import Any, Callable, Dict, List, Union, cast
 
 import torch
@@ -67,6 +68,9 @@ def fit_baseline(
     for model, weights in zip(models, weights_so_far):
         fit_only(model, weights, baseline.new_types)
     if hypers["scale_targets"]:
+        for name, scale in baseline.pair_scales.of_target.items():
+            if not scale.is_fitted:  # type: ignore[union-attr]
+                scale.fit(_values(name, train_datasets))  # type: ignore[operator]
         train_or_load_scaler(
             scaler=baseline.scaler,
             fixed_weights=scaling_weights,
@@ -77,6 +81,12 @@ def fit_baseline(
             is_distributed=processes.is_distributed,
             checkpoint_dir=checkpoint_dir,
         )
+
+
+def _values(name: str, datasets: Datasets) -> List[TensorMap]:
+    """A target in all structures that have it."""
+    samples: Any = itertools.chain.from_iterable(datasets)  # type: ignore[arg-type]
+    return [sample[name] for sample in samples if name in sample._fields]
 
 
 def _fit_composition(

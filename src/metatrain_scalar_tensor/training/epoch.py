@@ -44,6 +44,7 @@ class EpochRunner:
         self.model = model
         self.module = model.module if processes.is_distributed else model
         self.scaler = self.module.baseline.scaler
+        self.pair_scales = self.module.baseline.pair_scales
         self.targets_info = self.module.dataset_info.targets
         self.loss = loss
         self.hypers = hypers
@@ -133,6 +134,7 @@ class EpochRunner:
         targets = self.scaler.apply_scales(
             systems, targets, use_per_property_scales=False
         )
+        predictions, targets = self.pair_scales(predictions), self.pair_scales(targets)
         if self.hypers["log_separate_blocks"]:
             _, predictions, _ = self.sparsify(systems, predictions, {})
             systems, targets, extra = self.sparsify(systems, targets, extra)

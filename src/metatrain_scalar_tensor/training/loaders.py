@@ -1,5 +1,6 @@
 """From datasets to batches."""
 
+import copy
 import logging
 from typing import Any, Callable, Iterator, List, NamedTuple, Optional
 
@@ -26,6 +27,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 from ..documentation import TrainerHypers
 from ..model import ScalarTensor
 from .checks import Datasets
+from .pair_targets import get_pair_targets_transform
 from .prepared import Batch, PreparedSet
 from .processes import Processes
 
@@ -42,17 +44,21 @@ def build_collate_fn(model: ScalarTensor, prepare_atomic_basis: Callable) -> Col
     """
     targets = model.dataset_info.targets
     additive_models, scaler = model.baseline.float64_copy_on_cpu()
-    return CollateFn(
-        target_keys=list(targets),
-        callables=[
-            prepare_atomic_basis,
-            get_system_with_neighbor_lists_transform(
-                get_requested_neighbor_lists(model)
-            ),
-            get_remove_additive_transform(additive_models, targets),
-            get_remove_scale_transform(scaler),
-        ],
-    )
+    callables: List[Callable] = [
+        get_system_with_neighbor_lists_transform(get_requested_neighbor_lists(model)),
+        prepare_atomic_basis,
+    ]
+    if model.atom_pairs is not None:
+        neighbor_list = model.atom_pairs.neighbor_list
+        callables.append(get_pair_targets_transform(targets, neighbor_list))
+    callables += [
+        get_remove_additive_transform(additive_models, targets),
+        get_remove_scale_transform(scaler),
+    ]
+    if model.atom_pairs is not None:
+        scales = copy.deepcopy(model.baseline.pair_scales).to("cpu")
+        callables.append(scales.remove_transform)
+    return CollateFn(target_keys=list(targets), callables=callables)
 
 
 class Loaders:

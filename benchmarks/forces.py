@@ -1,0 +1,152 @@
+"""Energies and forces of small molecules after equally long trainings.
+
+Every architecture has its defaults and trains for as many epochs as fit into the time,
+at least one, counted in short trainings beforehand. Errors are those of the exported
+models on 500 structures, the time of a step is the median of ASE's calculator on them.
+The sets are made by ``molecules.py``. Needs ``pip install "metatrain[space,mace]"
+tblite``; what is not installed is left out.
+
+::
+
+    OMP_NUM_THREADS=1 python benchmarks/forces.py FOLDER   # prints a table
+
+With ``--save results.json`` runs are kept and not repeated, as in ``accuracy.py``.
+"""
+
+import argparse
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from statistics import median
+from typing import Any, Dict, List
+
+import ase
+import ase.io
+import numpy as np
+from accuracy import Record, load, save
+from datasets import Split, split
+from metatomic_ase import MetatomicCalculator
+from metatrain.utils.architectures import import_architecture
+from molecules import MOLECULES
+from training import TARGETS, train
+
+
+NUM_TRAINING, NUM_TEST = 900, 500  # and 90 for validation
+ARCHITECTURES: Dict[str, Dict[str, Any]] = {
+    "scalar_tensor": {"name": "experimental.scalar_tensor"},
+    "scalar_tensor, one layer": {
+        "name": "experimental.scalar_tensor",
+        "model": {"messages": {"layers": 1}},
+    },
+    "space": {"name": "experimental.space"},
+    "mace": {"name": "experimental.mace"},
+}
+
+
+def is_installed(architecture: Dict[str, Any]) -> bool:
+    """Whether what the architecture needs is there."""
+    try:
+        import_architecture(architecture["name"])
+    except ImportError:
+        return False
+    return True
+
+
+def train_for(
+    epochs: int, architecture: Dict[str, Any], data: Split, folder: Path
+) -> float:
+    """Train in a new folder, and return the seconds it took."""
+    folder.mkdir()
+    ase.io.write(folder / "train.xyz", data.training)
+    ase.io.write(folder / "validation.xyz", data.validation)
+    options = {**architecture, "training": {"num_epochs": epochs, "num_workers": 0}}
+    start = time.perf_counter()
+    train(options, TARGETS["energy and forces"], folder, output=folder / "model.pt")
+    return time.perf_counter() - start
+
+
+def evaluate(model: Path, frames: List[ase.Atoms]) -> Dict[str, float]:
+    """RMSE in meV per atom and meV/Å, and the median of the milliseconds of a step."""
+    calculator = MetatomicCalculator(
+        model, extensions_directory=model.parent / "extensions"
+    )
+    energies, forces, milliseconds = [], [], []
+    for frame in frames:
+        atoms = frame.copy()
+        atoms.calc = calculator
+        start = time.perf_counter()
+        difference = atoms.get_forces() - frame.get_forces()
+        milliseconds.append(1e3 * (time.perf_counter() - start))
+        forces.append(difference)
+        difference = atoms.get_potential_energy() - frame.get_potential_energy()
+        energies.append(difference / len(atoms))
+    return {
+        "energy": 1e3 * float(np.sqrt(np.mean(np.square(energies)))),
+        "forces": 1e3 * float(np.sqrt(np.mean(np.square(forces)))),
+        "milliseconds": median(milliseconds),
+    }
+
+
+def run(settings: Record, data: Split) -> Record:
+    """Train for the given time and test."""
+    architecture = ARCHITECTURES[settings["architecture"]]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        few = Split(data.training[:32], data.validation[:8], [])
+        train_for(1, architecture, few, folder / "imports and compilation")
+        seconds = [train_for(1, architecture, data, folder / "1")]
+        epochs = 1
+        if seconds[0] < settings["budget"]:
+            seconds.append(train_for(3, architecture, data, folder / "3"))
+            of_epoch = (seconds[1] - seconds[0]) / 2
+            epochs = max(1, 1 + round((settings["budget"] - seconds[0]) / of_epoch))
+            seconds.append(train_for(epochs, architecture, data, folder / "all"))
+        errors = evaluate(
+            folder / ("all" if epochs > 1 else "1") / "model.pt", data.test
+        )
+    return {**settings, "epochs": epochs, "seconds": seconds[-1], **errors}
+
+
+def main() -> None:
+    """Train everything and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="with the sets of molecules.py")
+    parser.add_argument("--seconds", type=float, default=240, help="of a training")
+    parser.add_argument("--molecules", nargs="+", default=list(MOLECULES))
+    parser.add_argument("--architectures", nargs="+", default=list(ARCHITECTURES))
+    parser.add_argument("--save", type=Path, help="file with the results of all runs")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")
+
+    known = load(arguments.save)
+    print("| molecule | architecture | epochs | s | energy | forces | ms / step |")
+    print("|---|---|---|---|---|---|---|")
+    for molecule in arguments.molecules:
+        frames = ase.io.read(arguments.folder / f"{molecule}.xyz", ":")
+        data = split(frames, NUM_TRAINING, NUM_TEST, seed=1)
+        for name in arguments.architectures:
+            settings = {
+                "molecule": molecule,
+                "architecture": name,
+                "budget": arguments.seconds,
+            }
+            found = [r for r in known if settings.items() <= r.items()]
+            if not found:
+                if not is_installed(ARCHITECTURES[name]):
+                    continue
+                found = [run(settings, data)]
+                known += found
+                if arguments.save is not None:
+                    save(known, arguments.save)
+            result = found[0]
+            print(
+                f"| {molecule} | `{name}` | {result['epochs']} "
+                f"| {result['seconds']:.0f} | {result['energy']:.2f} "
+                f"| {result['forces']:.1f} | {result['milliseconds']:.1f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
