@@ -6,6 +6,7 @@ import torch
 from helpers import cluster, hypers, make_model, prepare, spherical
 
 from metatrain_scalar_tensor.basis import TensorBases, TensorBasis, basis_name
+from metatrain_scalar_tensor.basis.gradients import GradientBasis
 from metatrain_scalar_tensor.basis.pairs import MaximalPairs
 from metatrain_scalar_tensor.o3 import Irrep
 
@@ -16,18 +17,21 @@ KINDS = {
         "density": False,
         "pairs": None,
         "num_channels": 1,
+        "gradients": None,
     },
     "density": {
         "vectors": False,
         "density": True,
         "pairs": None,
         "num_channels": 13,
+        "gradients": None,
     },
     "pairs": {
         "vectors": False,
         "density": False,
         "pairs": "all",
         "num_channels": 13,
+        "gradients": None,
     },
 }
 
@@ -106,3 +110,17 @@ def test_maximal_pairs_are_those_whose_ranks_add_up():
     assert num_pairs(Irrep(2, -1), 4) == 1  # (1, 2)
     assert num_pairs(Irrep(6, -1), 4) == 1  # (3, 4): no l = 5
     assert num_pairs(Irrep(1, 1), 6) == 0
+
+
+def test_gradient_basis_is_the_gradient():
+    """Of the learned invariant, up to a factor; and its derivatives are right."""
+    torch.manual_seed(0)
+    basis = GradientBasis(5, 3).double()
+    tensors = torch.randn(4, 7, 5).double()
+    y = basis.channels(tensors).detach().requires_grad_(True)
+    [gradient] = torch.autograd.grad(basis.invariant(y).sum(), y)
+    torch.testing.assert_close(basis(tensors), 7 / 2 * gradient)
+
+    tensors = tensors[:1].requires_grad_(True)
+    assert torch.autograd.gradcheck(basis, tensors)
+    assert torch.autograd.gradgradcheck(basis, tensors)

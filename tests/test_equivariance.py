@@ -85,6 +85,7 @@ VARIANTS = {
     },
     "maximal pairs": {"tensor_basis__pairs": "maximal"},
     "neighbors": {"tensor_basis__neighbors": 4},
+    "gradients": {"tensor_basis__gradients": 4},
 }
 
 

@@ -104,6 +104,7 @@ def test_no_tensor_left():
                 "pairs": "maximal",  # of which there is none for λ = 1
                 "num_channels": 1,
                 "neighbors": None,
+                "gradients": None,
             },
         )
 

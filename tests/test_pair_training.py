@@ -5,7 +5,7 @@ import ase.io
 import numpy as np
 import pytest
 import torch
-from helpers import molecules, prepare
+from helpers import molecules, prepare, target
 from metatensor.torch import Labels, TensorBlock, TensorMap, save
 from metatomic.torch import ModelOutput, systems_to_torch
 from metatrain.cli.train import train_model
@@ -22,6 +22,7 @@ from test_atom_pairs import (
 
 from metatrain_scalar_tensor.model import ScalarTensor
 from metatrain_scalar_tensor.training.pair_targets import get_pair_targets_transform
+from metatrain_scalar_tensor.training.traces import TraceSupervision
 from options import write_options
 
 
@@ -44,7 +45,7 @@ def data_of_a_teacher(targets):
         return [outputs(teacher, [frame], targets) for frame in FRAMES]
 
 
-def train(folder, read_from, targets, **changes):
+def train(folder, read_from, targets, restart_from=None, **changes):
     """A run in a folder of its own; returns the checkpoint."""
     folder.mkdir()
     options = write_options(validation_set=0.25, test_set=0.1)
@@ -56,8 +57,13 @@ def train(folder, read_from, targets, **changes):
     options.architecture.model.atom_pairs = {"cutoff": 4.0, "num_channels": 2}
     options.architecture.training.learning_rate = 0.01
     for path, value in changes.items():
-        OmegaConf.update(options, path.replace("__", "."), value)
-    train_model(options, output=folder / "model.pt", checkpoint_dir=folder)
+        OmegaConf.update(options, path.replace("__", "."), value, merge=True)
+    train_model(
+        options,
+        output=folder / "model.pt",
+        checkpoint_dir=folder,
+        restart_from=restart_from,
+    )
     return torch.load(folder / "model.ckpt", weights_only=False)
 
 
@@ -196,3 +202,68 @@ def test_checkpoint_has_the_scales(tmp_path):
     again = ScalarTensor.load_checkpoint(whole, "export").double().eval()
     for key, block in again(systems, wanted)["mtt::offsite"].items():
         assert torch.equal(block.values, trained.block(key).values)
+
+
+TRACES = "architecture__training__trace_supervision"
+
+
+def test_trace_supervision(tmp_path):
+    """Another loss, so other weights; nothing of it is left in the model."""
+    read_from = write_zip(tmp_path / "data.zip", HAMILTONIAN)
+    states = [
+        train(tmp_path / f"run_{weight}", read_from, HAMILTONIAN, **{TRACES: changes})
+        for weight, changes in enumerate([{"weight": 0.0}, {"weight": 1.0}])
+    ]
+    without, with_traces = [state["model_state_dict"] for state in states]
+    assert without.keys() == with_traces.keys()
+    name = "atom_pairs.heads.mtt::offsite.hidden.0.weight"
+    assert not torch.allclose(without[name], with_traces[name])
+    assert len(states[1]["trainer_state"]["traces"]) > 0
+
+
+def test_trace_supervision_restarts_exactly(tmp_path):
+    read_from = write_zip(tmp_path / "data.zip", HAMILTONIAN)
+    changes = {
+        f"{TRACES}__weight": 1.0,
+        f"{TRACES}__schedule": "constant",
+        "architecture__training__checkpoint_interval": 1,
+    }
+    whole = train(tmp_path / "whole", read_from, HAMILTONIAN, **changes)
+    again = train(
+        tmp_path / "again",
+        read_from,
+        HAMILTONIAN,
+        restart_from=tmp_path / "whole" / "model_0.ckpt",
+        **changes,
+    )
+    for key, values in whole["trainer_state"]["traces"].items():
+        assert torch.equal(values, again["trainer_state"]["traces"][key])
+    for key, values in whole["model_state_dict"].items():
+        if key.startswith("atom_pairs."):
+            assert torch.equal(values, again["model_state_dict"][key])
+
+
+def test_labels_of_trace_supervision():
+    """With a readout of zero, the loss is the mean square of the traces."""
+    model = model_of_pairs({"y": PAIR_TARGETS["mtt::cartesian"]}).train()
+    hypers = {"weight": 2.0, "schedule": "linear", "targets": None}
+    traces = TraceSupervision(model, hypers).double()
+    for parameter in traces.parameters():
+        parameter.data.zero_()
+    with traces.watching():
+        values = outputs(model, FRAMES[:1], ["y"])
+        loss = traces.loss(values, 0.25)
+    expected = 0.0
+    for block in values["y"].blocks():
+        squares = torch.einsum("sijp,sijp->sp", block.values, block.values)
+        num_components = block.values.shape[1] * block.values.shape[2]
+        expected += (squares / num_components).pow(2).mean()
+    torch.testing.assert_close(loss, 2.0 * 0.75 * expected)
+    assert len(model.atom_pairs.heads["y"].hidden._forward_hooks) == 0
+
+
+def test_trace_supervision_of_a_structure():
+    model = model_of_pairs({"y": target(sample_kind="system")})
+    hypers = {"weight": 1.0, "schedule": "linear", "targets": None}
+    with pytest.raises(ValueError, match="needs targets of atoms or of pairs"):
+        TraceSupervision(model, hypers)

@@ -106,6 +106,7 @@ def model_update_v3_v4(checkpoint: Dict[str, Any]) -> None:
         "channels": 32,
         "representation": "spherical",
     }
+    hypers["tensor_basis"]["gradients"] = None
     hypers["exchange_symmetry"] = {}
     hypers["atom_pairs"] = {"cutoff": 5.0, "num_channels": 8}
 
@@ -119,3 +120,12 @@ def trainer_update_v1_v2(checkpoint: Dict[str, Any]) -> None:
     if checkpoint["trainer_state"] is not None:
         for group in checkpoint["trainer_state"]["optimizer"]["param_groups"]:
             group["fused"] = True
+
+
+def trainer_update_v2_v3(checkpoint: Dict[str, Any]) -> None:
+    """There was no supervision of traces.
+
+    :param checkpoint: checkpoint with a trainer of version 2, changed in place.
+    """
+    none = {"weight": 0.0, "schedule": "linear", "targets": None}
+    checkpoint["train_hypers"].setdefault("trace_supervision", none)

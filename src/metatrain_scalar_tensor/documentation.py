@@ -198,6 +198,10 @@ class TensorBasisHypers(TypedDict):
     atoms and of their distance, from which all kinds of tensors are then made too: the
     exact neighbor sum of the same paper. ``null`` for none. Predictions depend on atoms
     up to twice the cutoff away, and take about twice the time."""
+    gradients: Optional[PositiveInt] = None
+    """Number of tensors that are gradients of a learned invariant of the others
+    (TraceGrad, `arXiv:2405.05722 <https://arxiv.org/abs/2405.05722>`_): nonlinear
+    functions of them. ``null`` for none."""
 
 
 class AtomPairHypers(TypedDict):
@@ -258,6 +262,20 @@ class FinetuneHypers(TypedDict):
     """Path of the checkpoint (``.ckpt``) to start from."""
 
 
+class TraceHypers(TypedDict):
+    """An additional loss: the features also learn ``tr(Q Q†)`` of every block ``Q`` of
+    a target (TraceGrad, `arXiv:2405.05722 <https://arxiv.org/abs/2405.05722>`_). The
+    labels are computed from the targets, which must be of atoms or of pairs.
+    """
+
+    weight: NonNegativeFloat = 0.0
+    """Weight beside the loss of the targets; 0 for none."""
+    schedule: Literal["linear", "constant"] = "linear"
+    """Whether the weight decays to zero in the course of the training."""
+    targets: Optional[list[str]] = None
+    """Which targets; by default all of atoms and of pairs."""
+
+
 class TrainerHypers(TypedDict):
     """Hyperparameters of the training."""
 
@@ -299,6 +317,8 @@ class TrainerHypers(TypedDict):
     loss: str | dict[str, LossSpecification | str] = "mse"
     """Loss function, for all or for each target, with its weight: see metatrain's
     `loss functions <https://docs.metatensor.org/metatrain/latest/>`_."""
+    trace_supervision: TraceHypers = init_with_defaults(TraceHypers)
+    """Supervision of the invariant features by invariants of the targets."""
     per_structure_targets: list[str] = []
     """Per-system targets whose loss and errors are *not* divided by the number of
     atoms."""

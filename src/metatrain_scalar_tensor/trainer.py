@@ -32,6 +32,7 @@ from .training.loaders import Loaders, build_collate_fn
 from .training.log import Log
 from .training.processes import Processes, start_processes
 from .training.schedule import warmup_cosine
+from .training.traces import TraceSupervision
 
 
 class Trainer(TrainerInterface[TrainerHypers]):
@@ -40,7 +41,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
     :param hypers: hyperparameters of the training.
     """
 
-    __checkpoint_version__ = 2
+    __checkpoint_version__ = 3
 
     def __init__(self, hypers: TrainerHypers) -> None:
         super().__init__(hypers)
@@ -114,8 +115,11 @@ class Trainer(TrainerInterface[TrainerHypers]):
         if not model.density.is_calibrated:
             model.calibrate(next(loaders.train(0)).systems)
 
+        traces = TraceSupervision(model, self.hypers["trace_supervision"])
+        traces.to(device=processes.device, dtype=dtype)
+        weights = [*model.parameters(), *traces.parameters()]
         optimizer = torch.optim.Adam(
-            model.parameters(), lr=self.hypers["learning_rate"], fused=True
+            weights, lr=self.hypers["learning_rate"], fused=True
         )
         scheduler = warmup_cosine(
             optimizer,
@@ -128,6 +132,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
             optimizer.load_state_dict(self.state["optimizer"])
             scheduler.load_state_dict(self.state["scheduler"])
             average.load_state_dict(self.state["average"])
+            traces.load_state_dict(self.state.get("traces", traces.state_dict()))
 
         runner = EpochRunner(
             self._distributed(model, processes),
@@ -135,6 +140,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
             self.hypers,
             processes,
             sparsify,
+            traces,
         )
         is_density_constant = len(list(model.density.parameters())) == 0
         if is_density_constant and not (
@@ -145,9 +151,10 @@ class Trainer(TrainerInterface[TrainerHypers]):
         def step(loss: torch.Tensor) -> None:
             optimizer.zero_grad()
             if processes.is_distributed:  # weights that this batch does not touch
-                loss = loss + 0.0 * sum(p.sum() for p in model.parameters())
+                loss = loss + 0.0 * sum(p.sum() for p in weights)
             if loss.requires_grad:  # not so where all targets of a batch are missing
                 loss.backward()
+                processes.average_gradients(traces)  # the model does that itself
                 if self.hypers["grad_clip_norm"] is not None:
                     torch.nn.utils.clip_grad_norm_(
                         model.parameters(), self.hypers["grad_clip_norm"]
@@ -162,6 +169,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
             self._seed_epoch(epoch)
             is_logged = epoch % self.hypers["log_interval"] == 0
             learning_rate = optimizer.param_groups[0]["lr"]
+            runner.progress = epoch / self.hypers["num_epochs"]
             train_results = runner.run(loaders.train(epoch), step, is_logged)
             if not math.isfinite(train_results["loss"]):
                 raise RuntimeError(
@@ -181,6 +189,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 "optimizer": optimizer.state_dict(),
                 "scheduler": scheduler.state_dict(),
                 "average": average.state_dict(),
+                "traces": traces.state_dict(),
             }
             if epoch % self.hypers["checkpoint_interval"] == 0 and processes.rank == 0:
                 self.save_checkpoint(

@@ -7,6 +7,7 @@ import torch
 from ..documentation import TensorBasisHypers
 from ..o3 import Irrep
 from .density import DensityBasis
+from .gradients import GradientBasis
 from .pairs import MaximalPairs, MaximalTriples
 from .products import AxialBasis, ProductBasis, Products, SphereProducts, TripleBasis
 from .vectors import VectorBasis
@@ -102,6 +103,10 @@ class TensorBasis(torch.nn.Module):
         self.is_pseudotensor = o3_sigma == -1
         self.parts = torch.nn.ModuleList(parts)
         self.num_tensors = sum(part.num_tensors for part in parts)
+        self.gradients: Optional[GradientBasis] = None
+        if hypers["gradients"] is not None and not is_scalar:
+            self.gradients = GradientBasis(self.num_tensors, hypers["gradients"])
+            self.num_tensors += hypers["gradients"]
 
     def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
         """Build the tensors.
@@ -113,7 +118,10 @@ class TensorBasis(torch.nn.Module):
         tensors: List[torch.Tensor] = []
         for part in self.parts:
             tensors.append(part(density, products))
-        return torch.cat(tensors, dim=2)
+        basis = torch.cat(tensors, dim=2)
+        if self.gradients is not None:
+            basis = torch.cat([basis, self.gradients(basis)], dim=2)
+        return basis
 
 
 def basis_name(irrep: Irrep) -> str:

@@ -17,6 +17,7 @@ from ..documentation import TrainerHypers
 from ..model import ScalarTensor
 from .prepared import Batch
 from .processes import Processes
+from .traces import TraceSupervision
 
 
 Tensors = Dict[str, TensorMap]
@@ -31,6 +32,7 @@ class EpochRunner:
     :param hypers: hyperparameters of the training.
     :param processes: the processes of the run.
     :param sparsify: transform of atomic-basis targets to their layout with atom types.
+    :param traces: an additional loss for the training.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class EpochRunner:
         hypers: TrainerHypers,
         processes: Processes,
         sparsify: Callable,
+        traces: TraceSupervision,
     ) -> None:
         self.model = model
         self.module = model.module if processes.is_distributed else model
@@ -50,6 +53,8 @@ class EpochRunner:
         self.hypers = hypers
         self.processes = processes
         self.sparsify = sparsify
+        self.traces = traces
+        self.progress = 0.0  # the part of the training that is over
         self.has_gradients = any(info.gradients for info in self.targets_info.values())
 
     def run(
@@ -75,14 +80,15 @@ class EpochRunner:
 
         total_loss, num_batches = 0.0, 0
         # forces are derivatives also in validation
-        with torch.set_grad_enabled(step is not None or self.has_gradients):
+        with_gradients = torch.set_grad_enabled(step is not None or self.has_gradients)
+        with with_gradients, self.traces.watching():
             for systems, targets, extra, density in batches:
                 predictions = self._as_in_loss(
                     systems, self._predict(systems, targets, density, step is not None)
                 )
                 loss = self.loss(predictions, targets, extra)
                 if step is not None:
-                    step(loss)
+                    step(loss + self.traces.loss(targets, self.progress))
                 total_loss += self._mean_over_processes(loss.detach())
                 num_batches += 1
                 if with_errors:

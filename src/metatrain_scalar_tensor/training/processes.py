@@ -24,6 +24,14 @@ class Processes(NamedTuple):
     is_distributed: bool
     """Whether gradients and metrics are summed over processes."""
 
+    def average_gradients(self, module: torch.nn.Module) -> None:
+        """Average the gradients of a module that has no distributed wrapper."""
+        if self.is_distributed:
+            for parameter in module.parameters():
+                if parameter.grad is not None:
+                    torch.distributed.all_reduce(parameter.grad)
+                    parameter.grad.div_(self.world_size)
+
 
 def start_processes(hypers: TrainerHypers, devices: List[torch.device]) -> Processes:
     """Join the other processes of a SLURM job, if there are any.

@@ -1,0 +1,108 @@
+"""Supervision of the invariant features by the invariants of the targets."""
+
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, Union
+
+import torch
+from metatensor.torch import TensorMap
+
+from ..documentation import TraceHypers
+from ..model import ScalarTensor
+
+
+class TraceSupervision(torch.nn.Module):
+    r"""An additional loss on the invariant features that the coefficients are made of.
+
+    .. math::
+        T = \frac{1}{d} \operatorname{tr} (Q Q^\dagger), \qquad
+        L = w(t) \, \langle (T - W h)^2 \rangle
+
+    with every block :math:`Q` of a target, its number of components :math:`d`, the
+    last-layer features :math:`h` of an atom or a pair and a readout :math:`W` that is
+    thrown away after the training: TraceGrad, Yin et al., `arXiv:2405.05722
+    <https://arxiv.org/abs/2405.05722>`_. The labels come from the targets, as the loss
+    sees them, and there are as many as samples: more is learned of the same data.
+
+    :param model: the model.
+    :param hypers: weight, its schedule and the targets.
+    :raises ValueError: if a target is not one of atoms or of pairs, the samples that
+        have features.
+    """
+
+    def __init__(self, model: ScalarTensor, hypers: TraceHypers) -> None:
+        super().__init__()
+        self.weight = hypers["weight"]
+        self.is_linear = hypers["schedule"] == "linear"
+        self.heads: Dict[str, Any] = {}  # not modules of this one
+        if self.weight > 0:
+            self.heads.update(self._heads(model, hypers))
+        self.readouts = torch.nn.ModuleDict(
+            {
+                name: torch.nn.ModuleList(
+                    torch.nn.Linear(model.last_layer_feature_size, block.num_properties)
+                    for block in head.blocks
+                )
+                for name, head in self.heads.items()
+            }
+        )
+        self.features: Dict[str, torch.Tensor] = {}  # of the last batch
+
+    @staticmethod
+    def _heads(model: ScalarTensor, hypers: TraceHypers) -> Dict[str, Any]:
+        heads: Dict[str, Any] = dict(model.heads.items())
+        if model.atom_pairs is not None:
+            heads.update(model.atom_pairs.heads.items())
+        infos = model.dataset_info.targets
+        possible = [name for name in heads if infos[name].sample_kind != "system"]
+        wanted = possible if hypers["targets"] is None else hypers["targets"]
+        if len(wanted) == 0 or not set(wanted) <= set(possible):
+            raise ValueError(
+                f"'training.trace_supervision' of the targets {wanted}: it needs "
+                "targets of atoms or of pairs of atoms, and there are only "
+                f"{possible}; set its 'targets', or its 'weight' to 0"
+            )
+        return {name: heads[name] for name in wanted}
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Inside of this context, the features of a forward pass are kept."""
+
+        def keep(name: str) -> Any:
+            def hook(module: Any, inputs: Any, features: torch.Tensor) -> None:
+                self.features[name] = features
+
+            return hook
+
+        hooks = [
+            head.hidden.register_forward_hook(keep(name))
+            for name, head in self.heads.items()
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+            self.features.clear()
+
+    def loss(
+        self, targets: Dict[str, TensorMap], progress: float
+    ) -> Union[torch.Tensor, float]:
+        """The loss of the last batch.
+
+        :param targets: targets of the batch, scaled; missing values are NaN.
+        :param progress: part of the training that is over, from 0 to 1.
+        :return: the loss, with its weight.
+        """
+        total: Any = 0.0
+        readouts: Any  # mypy does not know that it can be iterated over
+        for name, readouts in self.readouts.items():
+            if name not in targets:
+                continue
+            for readout, block in zip(readouts, targets[name].blocks(), strict=True):
+                q = block.values.flatten(1, -2)  # (samples, components, properties)
+                traces = q.pow(2).mean(1)  # (samples, properties)
+                errors = readout(self.features[name]) - traces
+                errors = errors[traces.isfinite()]
+                if len(errors) > 0:
+                    total = total + errors.pow(2).mean()
+        return self.weight * (1.0 - progress if self.is_linear else 1.0) * total
