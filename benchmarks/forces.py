@@ -95,17 +95,15 @@ def run(settings: Record, data: Split) -> Record:
         folder = Path(name)
         few = Split(data.training[:32], data.validation[:8], [])
         train_for(1, architecture, few, folder / "imports and compilation")
-        seconds = [train_for(1, architecture, data, folder / "1")]
         epochs = 1
-        if seconds[0] < settings["budget"]:
-            seconds.append(train_for(3, architecture, data, folder / "3"))
-            of_epoch = (seconds[1] - seconds[0]) / 2
-            epochs = max(1, 1 + round((settings["budget"] - seconds[0]) / of_epoch))
-            seconds.append(train_for(epochs, architecture, data, folder / "all"))
-        errors = evaluate(
-            folder / ("all" if epochs > 1 else "1") / "model.pt", data.test
-        )
-    return {**settings, "epochs": epochs, "seconds": seconds[-1], **errors}
+        seconds = train_for(1, architecture, data, folder / "1")
+        if 3 * seconds < settings["budget"]:
+            of_three = train_for(3, architecture, data, folder / "3")
+            epochs = round(3 * settings["budget"] / of_three)
+            seconds = train_for(epochs, architecture, data, folder / "all")
+        model = folder / ("1" if epochs == 1 else "all") / "model.pt"
+        errors = evaluate(model, data.test)
+    return {**settings, "epochs": epochs, "seconds": seconds, **errors}
 
 
 def main() -> None:

@@ -22,13 +22,11 @@ from packaging.requirements import Requirement
 from options import write_options
 
 
-@pytest.fixture(scope="module", params=[32, 64], ids=["float32", "float64"])
-def trained(request, tmp_path_factory):
+def train_on_ethanol(folder, precision, **changes):
     """A model of ethanol after a short training, exported."""
-    folder = tmp_path_factory.mktemp(f"float{request.param}")
     options = write_options(
         systems=DATA / "ethanol_reduced_100.xyz",
-        base_precision=request.param,
+        base_precision=precision,
         validation_set=0.1,
         test_set=0.1,
         architecture__model={
@@ -39,6 +37,7 @@ def trained(request, tmp_path_factory):
             "network": {"num_neurons_per_layer": 32},
         },
         architecture__training={"num_epochs": 10, "learning_rate": 3e-3},
+        **changes,
     )
     options.training_set.targets = {
         "energy": {
@@ -70,16 +69,31 @@ def trained(request, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module", params=[32, 64], ids=["float32", "float64"])
+def trained(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(f"float{request.param}")
+    return train_on_ethanol(folder, request.param)
+
+
+@pytest.fixture(scope="module")
+def trained_with_messages(tmp_path_factory):
+    """With message passing, and as smooth as it gets."""
+    return train_on_ethanol(
+        tmp_path_factory.mktemp("messages"),
+        64,
+        architecture__model__messages__layers=1,
+        architecture__model__expansion__cutoff__smoothing__type="Smoothstep",
+    )
+
+
 def calculator(folder, **kwargs):
     return MetatomicCalculator(
         folder / "model.pt", extensions_directory=folder / "extensions", **kwargs
     )
 
 
-def test_energy_is_conserved(trained):
+def assert_energy_is_conserved(atoms):
     """The total energy drifts by less than 1e-4 eV/atom over 2 ps."""
-    atoms = ase.io.read(DATA / "ethanol_reduced_100.xyz", "0")
-    atoms.calc = calculator(trained)
     MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=np.random.default_rng(0))
     Stationary(atoms)
     dynamics = VelocityVerlet(atoms, timestep=0.5 * ase.units.fs)
@@ -90,6 +104,22 @@ def test_energy_is_conserved(trained):
     time = np.linspace(0.0, 1.0, len(energies))  # in units of 2 ps
     drift = np.polyfit(time, energies, 1)[0] / len(atoms)
     assert abs(drift) < 1e-4
+
+
+def test_energy_is_conserved(trained):
+    atoms = ase.io.read(DATA / "ethanol_reduced_100.xyz", "0")
+    atoms.calc = calculator(trained)
+    assert_energy_is_conserved(atoms)
+
+
+@pytest.mark.parametrize("cell", [None, 7.0], ids=["open", "periodic"])
+def test_energy_is_conserved_with_messages(trained_with_messages, cell):
+    atoms = ase.io.read(DATA / "ethanol_reduced_100.xyz", "0")
+    if cell is not None:  # within the cutoff of its own images
+        atoms.set_cell([cell, cell, cell])
+        atoms.pbc = True
+    atoms.calc = calculator(trained_with_messages)
+    assert_energy_is_conserved(atoms)
 
 
 def test_custom_outputs_along_a_trajectory(trained):

@@ -139,13 +139,16 @@ class PairSurroundings(torch.nn.Module):
 
         scalars, of_pairs = [radial], torch.jit.annotate(List[torch.Tensor], [])
         for l, (first, second) in enumerate(zip(self.of_first, self.of_second)):
-            x, y = first(density[l])[i], second(density[l])[j]  # (pairs, 2l + 1, c)
+            x = first(density[l]).index_select(0, i)  # (pairs, 2l + 1, c)
+            y = second(density[l]).index_select(0, j)
             edge = of_l[l].unsqueeze(2)
             of_pairs.append(torch.cat([x, y, edge * weights], dim=2))
             for product in (x * edge, y * edge, x * y):
                 scalars.append(product.sum(1))
-        hidden = self.first_features(features)[i] + self.second_features(features)[j]
-        hidden = self.network(hidden + self.scalars(torch.cat(scalars, dim=1)))
+        hidden = self.scalars(torch.cat(scalars, dim=1))
+        hidden = hidden + self.first_features(features).index_select(0, i)
+        hidden = hidden + self.second_features(features).index_select(0, j)
+        hidden = self.network(hidden)
         return hidden, of_pairs, i, j
 
 

@@ -103,7 +103,7 @@ def model_update_v3_v4(checkpoint: Dict[str, Any]) -> None:
     hypers["messages"] = {
         "layers": 0,
         "max_rank": 2,
-        "channels": 32,
+        "channels": 16,
         "representation": "spherical",
     }
     hypers["tensor_basis"]["gradients"] = None

@@ -144,7 +144,7 @@ class MessageHypers(TypedDict):
     """Number of layers. Predictions depend on atoms ``layers + 1`` cutoffs away."""
     max_rank: NonNegativeInt = 2
     """Largest rank of the tensors that are sent, and of those that arrive."""
-    channels: PositiveInt = 32
+    channels: PositiveInt = 16
     """Number of tensors of each rank that are sent."""
     representation: Literal["spherical", "cartesian"] = "spherical"
     """In which the products of tensors are made. The predictions are the same, and so

@@ -105,7 +105,7 @@ class ExchangeSymmetry(torch.nn.Module):
         for i, properties in enumerate(self.properties):
             other = blocks[self.partner[i]]
             if opposite is not None:
-                other = other[opposite]
+                other = other.index_select(0, opposite)
             # the components of the other index first
             axes = list(range(1, other.dim() - 1))
             axes.reverse()

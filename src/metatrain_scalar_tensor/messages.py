@@ -104,7 +104,9 @@ class MessageLayer(torch.nn.Module):
         harmonics = edges.harmonics[:, : sent.shape[2]]
         harmonics = self.gaunt.components(harmonics)  # type: ignore[operator]
         radial = self.radial(edges)  # (edges, c)
-        on_edges = (components[edges.neighbors] * radial.unsqueeze(2)).flatten(1)
+        # unlike indexing, index_select has a fast backward pass
+        on_edges = components.index_select(0, edges.neighbors)
+        on_edges = (on_edges * radial.unsqueeze(2)).flatten(1)
         outer = sum_of_products(on_edges, harmonics, edges.centers, len(sent))
         outer = outer.reshape(
             len(sent), self.num_channels, components.shape[2], harmonics.shape[1]

@@ -46,8 +46,8 @@ class NeighborSum(torch.nn.Module):
         :return: for every ``l``, ``(atoms, 2l + 1, num_channels)``
         """
         scalars = (
-            self.of_center(features)[edges.centers]
-            + self.of_neighbor(features)[edges.neighbors]
+            self.of_center(features).index_select(0, edges.centers)
+            + self.of_neighbor(features).index_select(0, edges.neighbors)
             + self.of_distance(edges)
         )  # (edges, channels)
         scalars = self.mix(torch.nn.functional.silu(scalars)) * edges.switch
