@@ -1,0 +1,336 @@
+r"""Matrices between atomic orbitals, as metatrain's targets and back.
+
+Two targets hold a matrix such as a Hamiltonian: blocks within an atom (``sample_kind:
+atom``) and blocks between two atoms (``sample_kind: atom_pair``), both of ``type:
+{spherical: {product: cartesian, irreps: basis}}``. Conventions:
+
+- A basis says for every type of atom how many shells of every ``l`` it has, in the
+  form of metatrain's options: ``{8: [{o3_lambda: 0, o3_sigma: 1, num: 2}, ...]}``.
+- Orbitals are ordered by atom, then ``l``, then shell ``n``, then ``m = -l
+  ... l`` of the real spherical harmonics (``l = 1`` is y, z, x).
+- :math:`H_{ij}(T)` is between atom ``i`` in the cell at the origin and atom ``j`` in
+  the cell shifted by the integers ``T``: :math:`H_{ij}(T) = H_{ji}(-T)^T`. Molecules
+  have ``T = (0, 0, 0)`` only.
+- Values keep their unit.
+
+::
+
+    basis, order = atomic_basis(mol), orbital_order(mol)
+    fock = mean_field.get_fock()[np.ix_(order, order)]
+    onsite, offsite = to_targets({(0, 0, 0): fock}, atomic_types(mol), basis)
+"""
+
+import itertools
+import math
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+from metatensor.torch import Labels, TensorBlock, TensorMap
+
+
+Basis = Mapping[int, Sequence[Mapping[str, int]]]
+Shift = Tuple[int, int, int]
+Matrices = Dict[Shift, torch.Tensor]
+
+PAIR = ["first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c"]
+HOME = (0, 0, 0)  # the cell at the origin
+
+
+def atomic_types(mol: Any) -> List[int]:
+    """Atomic numbers of a molecule or cell of PySCF, also with core potentials."""
+    return [mol.atom_charge(i) + mol.atom_nelec_core(i) for i in range(mol.natm)]
+
+
+def _shells(mol: Any) -> List[List[Tuple[int, int]]]:
+    """Of every atom its shells in PySCF's order: ``l`` and place of the first orbital.
+
+    A general contraction is several shells.
+    """
+    if mol.cart:
+        raise ValueError(
+            "Cartesian orbitals are no irreps: build the molecule with 'cart=False'"
+        )
+    shells: List[List[Tuple[int, int]]] = [[] for _ in range(mol.natm)]
+    start = 0
+    for i in range(mol.nbas):
+        l = int(mol.bas_angular(i))
+        for _ in range(mol.bas_nctr(i)):
+            shells[mol.bas_atom(i)].append((l, start))
+            start += 2 * l + 1
+    return shells
+
+
+def atomic_basis(mol: Any) -> Dict[int, List[Dict[str, int]]]:
+    """The shells of every type of atom.
+
+    :param mol: PySCF's ``Mole`` or ``Cell``.
+    :return: irreps of every atomic number, for the options' ``irreps``; those of
+        several molecules in one basis set are joined by ``|``.
+    :raises ValueError: for Cartesian orbitals, or atoms of the same type that differ.
+    """
+    basis: Dict[int, List[Dict[str, int]]] = {}
+    for atom_type, shells in zip(atomic_types(mol), _shells(mol), strict=True):
+        ls = [l for l, _ in shells]
+        irreps = [
+            {"o3_lambda": l, "o3_sigma": 1, "num": ls.count(l)} for l in sorted(set(ls))
+        ]
+        if basis.setdefault(atom_type, irreps) != irreps:
+            raise ValueError(f"atoms of type {atom_type} have different orbitals")
+    return dict(sorted(basis.items()))
+
+
+def orbital_order(mol: Any) -> np.ndarray:
+    """Where our orbitals are among PySCF's.
+
+    PySCF has ``l = 1`` as x, y, z and shells of an atom in any order; signs agree.
+
+    :param mol: PySCF's ``Mole`` or ``Cell``.
+    :return: ``(orbitals,)``: a matrix of PySCF is ``matrix[np.ix_(order, order)]`` in
+        our order, coefficients of its orbitals are ``coefficients[order]``.
+        ``np.argsort(order)`` leads back.
+    :raises ValueError: for Cartesian orbitals.
+    """
+    order: List[int] = []
+    for shells in _shells(mol):
+        for l, start in sorted(shells, key=lambda shell: shell[0]):  # keeps their order
+            within = [1, 2, 0] if l == 1 else range(2 * l + 1)
+            order += [start + m for m in within]
+    return np.array(order, dtype=np.int64)
+
+
+class _Orbitals:
+    """Places of the orbitals of a structure in its matrices.
+
+    :raises ValueError: if the basis lacks a type, or has an ``l`` twice.
+    """
+
+    def __init__(self, types: Sequence[int], basis: Basis) -> None:
+        lacking = sorted(set(types).difference(basis))
+        if lacking:
+            raise ValueError(f"the basis has no orbitals of atoms of types {lacking}")
+        self.types = torch.tensor(types)
+        self.of_type: Dict[int, Dict[int, torch.Tensor]] = {}  # type, l -> (n, m)
+        sizes: Dict[int, int] = {}
+        for atom_type, irreps in basis.items():
+            of_l, size = self.of_type.setdefault(atom_type, {}), 0
+            for irrep in sorted(irreps, key=lambda irrep: irrep["o3_lambda"]):
+                l, num = irrep["o3_lambda"], irrep.get("num", 1)
+                if l in of_l or irrep["o3_sigma"] != 1:
+                    raise ValueError(
+                        f"irreps of type {atom_type}: give every l once, with its "
+                        "number of shells as 'num', and 'o3_sigma: 1'"
+                    )
+                of_l[l] = size + torch.arange(num * (2 * l + 1)).reshape(num, -1)
+                size += of_l[l].numel()
+            sizes[atom_type] = size
+        ends = torch.tensor([sizes[t] for t in types]).cumsum(0)
+        self.start = torch.cat([torch.tensor([0]), ends[:-1]])  # (atoms,)
+        self.count = int(ends[-1])
+
+    def block(
+        self, pairs: torch.Tensor, t1: int, l1: int, t2: int, l2: int
+    ) -> Tuple[torch.Tensor, torch.Tensor]:
+        """Rows and columns of blocks of a matrix.
+
+        :param pairs: first and second atoms, ``(pairs, 2)``, of types ``t1``, ``t2``
+        :return: places that broadcast to ``(pairs, n_1, m_1, n_2, m_2)``
+        """
+        start = self.start[pairs][:, :, None, None]
+        rows, columns = self.of_type[t1][l1], self.of_type[t2][l2]  # (n, m)
+        return (start[:, 0] + rows)[..., None, None], (start[:, 1] + columns)[
+            :, None, None
+        ]
+
+
+def _labels(l: int, axis: int) -> Labels:
+    return Labels([f"o3_mu_{axis}"], torch.arange(-l, l + 1).reshape(-1, 1))
+
+
+def _target(
+    matrices: torch.Tensor,
+    orbitals: _Orbitals,
+    type_pairs: List[Tuple[int, int]],
+    pairs: torch.Tensor,
+    samples: Labels,
+    type_names: List[str],
+) -> TensorMap:
+    """Take blocks out of matrices.
+
+    :param matrices: of all shifts, ``(shifts, orbitals, orbitals)``
+    :param orbitals: their places.
+    :param type_pairs: types of both atoms.
+    :param pairs: shift, first and second atom of every sample, ``(samples, 3)``
+    :param samples: their labels, ``(samples,)``
+    :param type_names: names of the types in the keys; for one name, that of both atoms.
+    :return: with blocks of all irreps, also without samples.
+    """
+    keys, blocks = [], []
+    for t1, t2 in type_pairs:
+        of_types = (orbitals.types[pairs[:, 1]] == t1) & (
+            orbitals.types[pairs[:, 2]] == t2
+        )
+        rows = torch.where(of_types)[0]
+        where = pairs[rows]
+        for l1, l2 in itertools.product(orbitals.of_type[t1], orbitals.of_type[t2]):
+            i, j = orbitals.block(where[:, 1:], t1, l1, t2, l2)
+            values = matrices[where[:, 0].reshape(-1, 1, 1, 1, 1), i, j]
+            n1, n2 = values.shape[1], values.shape[3]
+            values = values.permute(0, 2, 4, 1, 3)  # (samples, m_1, m_2, n_1, n_2)
+            n = torch.cartesian_prod(torch.arange(n1), torch.arange(n2))
+            blocks.append(
+                TensorBlock(
+                    values.flatten(3).contiguous(),
+                    Labels(samples.names, samples.values[rows]),
+                    [_labels(l1, 1), _labels(l2, 2)],
+                    Labels(["n_1", "n_2"], n),
+                )
+            )
+            keys.append([l1, l2, 1, 1, t1, t2][: 4 + len(type_names)])
+    names = ["o3_lambda_1", "o3_lambda_2", "o3_sigma_1", "o3_sigma_2", *type_names]
+    return TensorMap(Labels(names, torch.tensor(keys)), blocks)
+
+
+def to_targets(
+    matrices: Mapping[Shift, Any], types: Sequence[int], basis: Basis
+) -> Tuple[TensorMap, TensorMap]:
+    """Take a matrix apart.
+
+    :param matrices: :math:`H(T)` of every cell shift, ``(orbitals, orbitals)``, real.
+    :param types: atomic numbers, ``(atoms,)``
+    :param basis: orbitals of every type.
+    :return: blocks of atoms and of pairs of atoms, the latter in both orders, as system
+        0 in float64: for every ``l`` of both, ``(samples, m_1, m_2, n_1 · n_2)``.
+    :raises ValueError: if a matrix has another shape or is complex, if a type has no
+        orbitals, or if the matrix of a shift or of its opposite is missing.
+    """
+    orbitals = _Orbitals(types, basis)
+    shape = (orbitals.count, orbitals.count)
+    for shift, matrix in matrices.items():
+        if tuple(matrix.shape) != shape:
+            raise ValueError(
+                f"the matrix of {shift} has shape {tuple(matrix.shape)}, but the basis "
+                f"has {orbitals.count} orbitals"
+            )
+        if torch.as_tensor(matrix).is_complex():
+            raise ValueError(f"the matrix of {shift} is complex")
+        if tuple(-t for t in shift) not in matrices:
+            raise ValueError(f"the matrix of the opposite of {shift} is missing")
+    if HOME not in matrices:
+        raise ValueError(f"the matrix of {HOME} is missing")
+
+    stacked = torch.stack(
+        [torch.as_tensor(m, dtype=torch.float64) for m in matrices.values()]
+    )
+    atoms = torch.arange(len(types))
+    pairs = torch.cartesian_prod(torch.arange(len(matrices)), atoms, atoms)
+    shifts = torch.tensor(list(matrices))[pairs[:, 0]]
+    is_atom = (pairs[:, 1] == pairs[:, 2]) & (shifts == 0).all(1)
+    types_of_atoms = [(t, t) for t in basis]
+    onsite = _target(
+        stacked,
+        orbitals,
+        types_of_atoms,
+        pairs[is_atom],
+        Labels(["system", "atom"], torch.stack([0 * atoms, atoms], dim=1)),
+        ["atom_type"],
+    )
+    samples = torch.cat([0 * pairs[:, :1], pairs[:, 1:], shifts], dim=1)
+    offsite = _target(
+        stacked,
+        orbitals,
+        [(t1, t2) for t1 in basis for t2 in basis],
+        pairs[~is_atom],
+        Labels(["system", *PAIR], samples[~is_atom]),
+        ["first_atom_type", "second_atom_type"],
+    )
+    return onsite, offsite
+
+
+def near_pairs(
+    offsite: TensorMap, positions: Any, cell: Optional[Any], cutoff: float
+) -> TensorMap:
+    """Leave out pairs of atoms further apart than a cutoff.
+
+    :param offsite: blocks of pairs of one structure.
+    :param positions: ``(atoms, 3)``
+    :param cell: rows are its vectors, ``(3, 3)``; ``None`` for a molecule.
+    :param cutoff: in the unit of the positions.
+    :return: the others.
+    """
+    positions = torch.as_tensor(positions, dtype=torch.float64)
+    cell = torch.zeros(3, 3) if cell is None else torch.as_tensor(cell)
+    blocks = []
+    for block in offsite.blocks():
+        first, second = (block.samples.column(name).long() for name in PAIR[:2])
+        shifts = block.samples.values[:, 3:].to(torch.float64)
+        vectors = positions[second] - positions[first] + shifts @ cell.to(shifts)
+        rows = torch.where(vectors.norm(dim=1) <= cutoff)[0]
+        samples = Labels(block.samples.names, block.samples.values[rows])
+        blocks.append(
+            TensorBlock(block.values[rows], samples, block.components, block.properties)
+        )
+    return TensorMap(offsite.keys, blocks)
+
+
+def _basis(onsite: TensorMap) -> Dict[int, List[Dict[str, int]]]:
+    """The orbitals of which there are blocks."""
+    basis: Dict[int, List[Dict[str, int]]] = {}
+    for key, block in onsite.items():
+        l, num = int(key["o3_lambda_1"]), math.isqrt(len(block.properties))
+        if l == int(key["o3_lambda_2"]):
+            irrep = {"o3_lambda": l, "o3_sigma": 1, "num": num}
+            basis.setdefault(int(key["atom_type"]), []).append(irrep)
+    return basis
+
+
+def to_matrices(
+    onsite: TensorMap, offsite: TensorMap, types: Sequence[int]
+) -> Matrices:
+    """Put a matrix together: the inverse of :func:`to_targets`.
+
+    :param onsite: blocks of atoms of one structure.
+    :param offsite: blocks of its pairs of atoms; those missing are zero.
+    :param types: atomic numbers, ``(atoms,)``
+    :return: the matrix of every cell shift there is, ``(orbitals, orbitals)``, as
+        differentiable functions of the blocks.
+    :raises ValueError: if there are several structures, or a type has no orbitals.
+    """
+    orbitals = _Orbitals(types, _basis(onsite))
+    shape = (orbitals.count, orbitals.count)
+    matrices: Matrices = {}
+    systems = set()
+    for target in (onsite, offsite):
+        for key, block in target.items():
+            samples, values = block.samples.values.cpu().long(), block.values
+            systems |= set(samples[:, 0].tolist())
+            l1, l2, _, _, t1 = key.values.tolist()[:5]
+            t2 = int(key.values[-1])
+            atoms = samples[:, [1, 1]] if target is onsite else samples[:, 1:3]
+            i, j = orbitals.block(atoms, t1, l1, t2, l2)
+            values = values.unflatten(3, (i.shape[1], j.shape[3]))
+            values = values.permute(0, 3, 1, 4, 2)  # (samples, n_1, m_1, n_2, m_2)
+            shifts = samples[:, 3:] if target is offsite else 0 * samples[:, [0, 0, 0]]
+            for shift in shifts.unique(dim=0):
+                rows = torch.where((shifts == shift).all(1))[0]
+                a, b, c = shift.tolist()
+                matrix = matrices.setdefault((a, b, c), values.new_zeros(shape))
+                matrix[i[rows], j[rows]] = values[rows]
+    if len(systems) > 1:
+        raise ValueError(f"give one structure, not {len(systems)}")
+    return matrices
+
+
+def bloch(matrices: Mapping[Shift, Any], k: Sequence[float]) -> torch.Tensor:
+    r"""The matrix of a k-point, :math:`H(k) = \sum_T e^{2 \pi i k \cdot T} H(T)`.
+
+    :param matrices: of all cell shifts, ``(orbitals, orbitals)``
+    :param k: in units of the reciprocal lattice vectors, ``(3,)``
+    :return: Hermitian if the matrices are, ``(orbitals, orbitals)``, complex.
+    """
+    total = torch.zeros((), dtype=torch.complex128)
+    for shift, matrix in matrices.items():
+        phase = 2 * math.pi * sum(x * t for x, t in zip(k, shift, strict=True))
+        factor = complex(math.cos(phase), math.sin(phase))
+        total = total + factor * torch.as_tensor(matrix)
+    return total
