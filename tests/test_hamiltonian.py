@@ -1,5 +1,8 @@
 """Matrices between atomic orbitals as targets: layout, symmetry, and training."""
 
+import importlib.util
+import sys
+
 import ase
 import ase.build
 import numpy as np
@@ -18,23 +21,23 @@ from metatomic.torch.o3 import O3Transformations
 from metatrain.cli.train import train_model
 from metatrain.utils.data import DiskDataset
 from metatrain.utils.io import load_model
-from test_equivariance import operations
+from test_equivariance import operations, transformed
 
 from metatrain_scalar_tensor.hamiltonian import (
     HOME,
-    atomic_basis,
-    atomic_types,
     bloch,
     near_pairs,
-    orbital_order,
     to_matrices,
     to_targets,
 )
+from metatrain_scalar_tensor.orbitals import atomic_basis, atomic_types, orbital_order
 from options import write_options
 
 
 MOLECULES = {"water": "H2O", "ethanol": "CH3CH2OH"}
 SETS = ["sto-3g", "def2-svp"]
+TARGETS = {"mtt::fock_onsite": "atom", "mtt::fock_offsite": "atom_pair"}
+WATER = DATA / "hamiltonian" / "water_sto3g.zip"
 
 
 def molecule(name, basis, matrix=None, **changes):
@@ -186,7 +189,7 @@ def test_far_pairs_are_left_out():
         assert torch.equal(near.get(shift, torch.zeros(24, 24)), expected)
         found += int(is_near.sum())
     assert 0 < found < 5 * 24**2
-    of_molecule = near_pairs(offsite, positions, None, 1e3)
+    of_molecule = near_pairs(offsite, positions, 0 * cell, 1e3)
     assert len(of_molecule.block(0).values) == len(offsite.block(0).values)
 
 
@@ -199,15 +202,53 @@ def test_matrices_are_differentiable():
     assert block.values.grad[0, 0, 0].tolist() == [1.0, 0.0, 0.0, 1.0]
 
 
+def load_example(name):
+    path = DATA.parent / "examples" / "hamiltonian" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("matrix", operations().values(), ids=operations())
+def test_tight_binding_of_the_example(matrix):
+    example = load_example("make_data")
+    frame = example.graphene()
+    frame.rattle(0.1, seed=0)
+    matrices, basis = example.tight_binding(frame)
+    for (a, b, c), values in matrices.items():
+        np.testing.assert_allclose(values, matrices[-a, -b, -c].T, atol=1e-12)
+    turned, _ = example.tight_binding(transformed(frame, matrix))
+    operation = O3Transformations(torch.tensor(matrix).unsqueeze(0), 2)
+    types = frame.numbers.tolist()
+    for one, other in zip(
+        to_targets(matrices, types, basis), to_targets(turned, types, basis)
+    ):
+        assert allclose(operation.transform_tensormap(one), other, atol=1e-10, rtol=0)
+
+
+def test_data_of_the_repository(tmp_path, monkeypatch):
+    """Are what the example writes."""
+    pytest.importorskip("pyscf")
+    monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "a.zip"), "--number", "2"])
+    load_example("make_data").main()
+    written, data = DiskDataset(tmp_path / "a.zip"), DiskDataset(WATER)
+    assert len(data) == 30
+    for i in range(2):
+        for name in TARGETS:
+            ours, theirs = (d[i]._asdict()[name] for d in (written, data))
+            assert allclose(ours, theirs, atol=1e-4, rtol=0)  # eV
+
+
 def test_errors():
     matrices = random_matrices(TYPES, BASIS)
-    with pytest.raises(ValueError, match="shape .24, 24., but the basis has 25 orbit"):
+    with pytest.raises(ValueError, match="shape .24, 24..* with 25 orbitals"):
         to_targets(matrices, [*TYPES, 1], BASIS)
-    with pytest.raises(ValueError, match="opposite of .1, 0, 0. is missing"):
-        to_targets({(1, 0, 0): matrices[1, 0, 0]}, TYPES, BASIS)
-    with pytest.raises(ValueError, match="matrix of .0, 0, 0. is missing"):
+    with pytest.raises(ValueError, match="of .1, 0, 0. or of its opposite is miss"):
+        to_targets({HOME: matrices[HOME], (1, 0, 0): matrices[1, 0, 0]}, TYPES, BASIS)
+    with pytest.raises(ValueError, match="matrix of .0, 0, 0. or"):
         to_targets({}, TYPES, BASIS)
-    with pytest.raises(ValueError, match="is complex"):
+    with pytest.raises(ValueError, match="complex128: it must be real"):
         to_targets({HOME: matrices[HOME] * 1j}, TYPES, BASIS)
     with pytest.raises(ValueError, match=r"no orbitals of atoms of types \[8\]"):
         to_targets(matrices, TYPES, {1: BASIS[1], 6: BASIS[6]})
@@ -228,25 +269,18 @@ def test_errors():
         atomic_basis(mol)
 
 
-TARGETS = {
-    "mtt::fock_onsite": "atom",
-    "mtt::fock_offsite": "atom_pair",
-}
-
-
 def test_training_on_water(tmp_path, monkeypatch):
     """Blocks of a Fock matrix from the file to a symmetric matrix, closer than none."""
     monkeypatch.chdir(tmp_path)
-    path = DATA / "hamiltonian" / "water_sto3g.zip"
     basis = {
         1: [{"o3_lambda": 0, "o3_sigma": 1, "num": 1}],
         8: [{"o3_lambda": l, "o3_sigma": 1, "num": 2 - l} for l in (0, 1)],
     }
     irreps = {"spherical": {"irreps": basis, "product": "cartesian"}}
-    options = write_options(path, validation_set=0.1, test_set=0.1)
+    options = write_options(WATER, validation_set=0.1, test_set=0.1)
     options.training_set.targets = {
         name: {
-            "read_from": str(path),
+            "read_from": str(WATER),
             "key": name,
             "type": irreps,
             "sample_kind": kind,
@@ -259,7 +293,7 @@ def test_training_on_water(tmp_path, monkeypatch):
     train_model(options, output=tmp_path / "model.pt", checkpoint_dir=tmp_path)
 
     model = load_model(tmp_path / "model.ckpt").double().eval()
-    sample = DiskDataset(path)[0]
+    sample = DiskDataset(WATER)[0]
     system = sample.system
     types = system.types.tolist()
     atoms = ase.Atoms(types, system.positions.numpy())

@@ -13,7 +13,7 @@ atom``) and blocks between two atoms (``sample_kind: atom_pair``), both of ``typ
   have ``T = (0, 0, 0)`` only.
 - Values keep their unit.
 
-::
+With a molecule ``mol`` of PySCF, and :mod:`.orbitals`::
 
     basis, order = atomic_basis(mol), orbital_order(mol)
     fock = mean_field.get_fock()[np.ix_(order, order)]
@@ -22,9 +22,8 @@ atom``) and blocks between two atoms (``sample_kind: atom_pair``), both of ``typ
 
 import itertools
 import math
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
-import numpy as np
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 
@@ -35,68 +34,6 @@ Matrices = Dict[Shift, torch.Tensor]
 
 PAIR = ["first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c"]
 HOME = (0, 0, 0)  # the cell at the origin
-
-
-def atomic_types(mol: Any) -> List[int]:
-    """Atomic numbers of a molecule or cell of PySCF, also with core potentials."""
-    return [mol.atom_charge(i) + mol.atom_nelec_core(i) for i in range(mol.natm)]
-
-
-def _shells(mol: Any) -> List[List[Tuple[int, int]]]:
-    """Of every atom its shells in PySCF's order: ``l`` and place of the first orbital.
-
-    A general contraction is several shells.
-    """
-    if mol.cart:
-        raise ValueError(
-            "Cartesian orbitals are no irreps: build the molecule with 'cart=False'"
-        )
-    shells: List[List[Tuple[int, int]]] = [[] for _ in range(mol.natm)]
-    start = 0
-    for i in range(mol.nbas):
-        l = int(mol.bas_angular(i))
-        for _ in range(mol.bas_nctr(i)):
-            shells[mol.bas_atom(i)].append((l, start))
-            start += 2 * l + 1
-    return shells
-
-
-def atomic_basis(mol: Any) -> Dict[int, List[Dict[str, int]]]:
-    """The shells of every type of atom.
-
-    :param mol: PySCF's ``Mole`` or ``Cell``.
-    :return: irreps of every atomic number, for the options' ``irreps``; those of
-        several molecules in one basis set are joined by ``|``.
-    :raises ValueError: for Cartesian orbitals, or atoms of the same type that differ.
-    """
-    basis: Dict[int, List[Dict[str, int]]] = {}
-    for atom_type, shells in zip(atomic_types(mol), _shells(mol), strict=True):
-        ls = [l for l, _ in shells]
-        irreps = [
-            {"o3_lambda": l, "o3_sigma": 1, "num": ls.count(l)} for l in sorted(set(ls))
-        ]
-        if basis.setdefault(atom_type, irreps) != irreps:
-            raise ValueError(f"atoms of type {atom_type} have different orbitals")
-    return dict(sorted(basis.items()))
-
-
-def orbital_order(mol: Any) -> np.ndarray:
-    """Where our orbitals are among PySCF's.
-
-    PySCF has ``l = 1`` as x, y, z and shells of an atom in any order; signs agree.
-
-    :param mol: PySCF's ``Mole`` or ``Cell``.
-    :return: ``(orbitals,)``: a matrix of PySCF is ``matrix[np.ix_(order, order)]`` in
-        our order, coefficients of its orbitals are ``coefficients[order]``.
-        ``np.argsort(order)`` leads back.
-    :raises ValueError: for Cartesian orbitals.
-    """
-    order: List[int] = []
-    for shells in _shells(mol):
-        for l, start in sorted(shells, key=lambda shell: shell[0]):  # keeps their order
-            within = [1, 2, 0] if l == 1 else range(2 * l + 1)
-            order += [start + m for m in within]
-    return np.array(order, dtype=np.int64)
 
 
 class _Orbitals:
@@ -138,54 +75,45 @@ class _Orbitals:
         """
         start = self.start[pairs][:, :, None, None]
         rows, columns = self.of_type[t1][l1], self.of_type[t2][l2]  # (n, m)
-        return (start[:, 0] + rows)[..., None, None], (start[:, 1] + columns)[
-            :, None, None
-        ]
-
-
-def _labels(l: int, axis: int) -> Labels:
-    return Labels([f"o3_mu_{axis}"], torch.arange(-l, l + 1).reshape(-1, 1))
+        i, j = start[:, 0] + rows, start[:, 1] + columns  # (pairs, n, m)
+        return i[:, :, :, None, None], j[:, None, None, :, :]
 
 
 def _target(
     matrices: torch.Tensor,
     orbitals: _Orbitals,
-    type_pairs: List[Tuple[int, int]],
     pairs: torch.Tensor,
     samples: Labels,
+    types: List[Tuple[int, int]],
     type_names: List[str],
 ) -> TensorMap:
     """Take blocks out of matrices.
 
     :param matrices: of all shifts, ``(shifts, orbitals, orbitals)``
     :param orbitals: their places.
-    :param type_pairs: types of both atoms.
     :param pairs: shift, first and second atom of every sample, ``(samples, 3)``
-    :param samples: their labels, ``(samples,)``
-    :param type_names: names of the types in the keys; for one name, that of both atoms.
-    :return: with blocks of all irreps, also without samples.
+    :param samples: their labels.
+    :param types: those of first and second atoms.
+    :param type_names: names of the types in the keys: of both atoms, or of the first.
+    :return: blocks of all irreps, also of types that are not there.
     """
     keys, blocks = [], []
-    for t1, t2 in type_pairs:
-        of_types = (orbitals.types[pairs[:, 1]] == t1) & (
-            orbitals.types[pairs[:, 2]] == t2
-        )
-        rows = torch.where(of_types)[0]
-        where = pairs[rows]
+    types_of_pairs = orbitals.types[pairs[:, 1:]]
+    for t1, t2 in types:
+        rows = torch.where((types_of_pairs == torch.tensor([t1, t2])).all(1))[0]
+        shifts = pairs[rows, 0].reshape(-1, 1, 1, 1, 1)
         for l1, l2 in itertools.product(orbitals.of_type[t1], orbitals.of_type[t2]):
-            i, j = orbitals.block(where[:, 1:], t1, l1, t2, l2)
-            values = matrices[where[:, 0].reshape(-1, 1, 1, 1, 1), i, j]
-            n1, n2 = values.shape[1], values.shape[3]
-            values = values.permute(0, 2, 4, 1, 3)  # (samples, m_1, m_2, n_1, n_2)
-            n = torch.cartesian_prod(torch.arange(n1), torch.arange(n2))
-            blocks.append(
-                TensorBlock(
-                    values.flatten(3).contiguous(),
-                    Labels(samples.names, samples.values[rows]),
-                    [_labels(l1, 1), _labels(l2, 2)],
-                    Labels(["n_1", "n_2"], n),
-                )
+            i, j = orbitals.block(pairs[rows, 1:], t1, l1, t2, l2)
+            values = matrices[shifts, i, j]  # (samples, n_1, m_1, n_2, m_2)
+            n = [torch.arange(values.shape[axis]) for axis in (1, 3)]
+            m = [torch.arange(-l, l + 1).reshape(-1, 1) for l in (l1, l2)]
+            block = TensorBlock(
+                values.permute(0, 2, 4, 1, 3).flatten(3).contiguous(),
+                Labels(samples.names, samples.values[rows]),
+                [Labels(["o3_mu_1"], m[0]), Labels(["o3_mu_2"], m[1])],
+                Labels(["n_1", "n_2"], torch.cartesian_prod(*n)),
             )
+            blocks.append(block)
             keys.append([l1, l2, 1, 1, t1, t2][: 4 + len(type_names)])
     names = ["o3_lambda_1", "o3_lambda_2", "o3_sigma_1", "o3_sigma_2", *type_names]
     return TensorMap(Labels(names, torch.tensor(keys)), blocks)
@@ -205,66 +133,59 @@ def to_targets(
         orbitals, or if the matrix of a shift or of its opposite is missing.
     """
     orbitals = _Orbitals(types, basis)
-    shape = (orbitals.count, orbitals.count)
-    for shift, matrix in matrices.items():
-        if tuple(matrix.shape) != shape:
+    for shift in (HOME, *matrices):
+        a, b, c = shift
+        if shift not in matrices or (-a, -b, -c) not in matrices:
+            raise ValueError(f"the matrix of {shift} or of its opposite is missing")
+        matrix = torch.as_tensor(matrices[shift])
+        if matrix.shape != (orbitals.count, orbitals.count) or matrix.is_complex():
             raise ValueError(
-                f"the matrix of {shift} has shape {tuple(matrix.shape)}, but the basis "
-                f"has {orbitals.count} orbitals"
+                f"the matrix of {shift} has shape {tuple(matrix.shape)} and "
+                f"{matrix.dtype}: it must be real, with {orbitals.count} orbitals"
             )
-        if torch.as_tensor(matrix).is_complex():
-            raise ValueError(f"the matrix of {shift} is complex")
-        if tuple(-t for t in shift) not in matrices:
-            raise ValueError(f"the matrix of the opposite of {shift} is missing")
-    if HOME not in matrices:
-        raise ValueError(f"the matrix of {HOME} is missing")
-
-    stacked = torch.stack(
-        [torch.as_tensor(m, dtype=torch.float64) for m in matrices.values()]
-    )
+    stacked = [torch.as_tensor(m, dtype=torch.float64) for m in matrices.values()]
     atoms = torch.arange(len(types))
     pairs = torch.cartesian_prod(torch.arange(len(matrices)), atoms, atoms)
     shifts = torch.tensor(list(matrices))[pairs[:, 0]]
     is_atom = (pairs[:, 1] == pairs[:, 2]) & (shifts == 0).all(1)
-    types_of_atoms = [(t, t) for t in basis]
+    of_pairs = torch.cat([0 * pairs[:, :1], pairs[:, 1:], shifts], dim=1)[~is_atom]
     onsite = _target(
-        stacked,
+        torch.stack(stacked),
         orbitals,
-        types_of_atoms,
         pairs[is_atom],
         Labels(["system", "atom"], torch.stack([0 * atoms, atoms], dim=1)),
+        [(t, t) for t in basis],
         ["atom_type"],
     )
-    samples = torch.cat([0 * pairs[:, :1], pairs[:, 1:], shifts], dim=1)
     offsite = _target(
-        stacked,
+        torch.stack(stacked),
         orbitals,
-        [(t1, t2) for t1 in basis for t2 in basis],
         pairs[~is_atom],
-        Labels(["system", *PAIR], samples[~is_atom]),
+        Labels(["system", *PAIR], of_pairs),
+        [(t1, t2) for t1 in basis for t2 in basis],
         ["first_atom_type", "second_atom_type"],
     )
     return onsite, offsite
 
 
 def near_pairs(
-    offsite: TensorMap, positions: Any, cell: Optional[Any], cutoff: float
+    offsite: TensorMap, positions: Any, cell: Any, cutoff: float
 ) -> TensorMap:
     """Leave out pairs of atoms further apart than a cutoff.
 
     :param offsite: blocks of pairs of one structure.
     :param positions: ``(atoms, 3)``
-    :param cell: rows are its vectors, ``(3, 3)``; ``None`` for a molecule.
+    :param cell: rows are its vectors, zero for a molecule, ``(3, 3)``
     :param cutoff: in the unit of the positions.
     :return: the others.
     """
     positions = torch.as_tensor(positions, dtype=torch.float64)
-    cell = torch.zeros(3, 3) if cell is None else torch.as_tensor(cell)
+    cell = torch.as_tensor(cell, dtype=torch.float64)
     blocks = []
     for block in offsite.blocks():
         first, second = (block.samples.column(name).long() for name in PAIR[:2])
         shifts = block.samples.values[:, 3:].to(torch.float64)
-        vectors = positions[second] - positions[first] + shifts @ cell.to(shifts)
+        vectors = positions[second] - positions[first] + shifts @ cell
         rows = torch.where(vectors.norm(dim=1) <= cutoff)[0]
         samples = Labels(block.samples.names, block.samples.values[rows])
         blocks.append(
@@ -328,9 +249,8 @@ def bloch(matrices: Mapping[Shift, Any], k: Sequence[float]) -> torch.Tensor:
     :param k: in units of the reciprocal lattice vectors, ``(3,)``
     :return: Hermitian if the matrices are, ``(orbitals, orbitals)``, complex.
     """
-    total = torch.zeros((), dtype=torch.complex128)
-    for shift, matrix in matrices.items():
-        phase = 2 * math.pi * sum(x * t for x, t in zip(k, shift, strict=True))
-        factor = complex(math.cos(phase), math.sin(phase))
-        total = total + factor * torch.as_tensor(matrix)
-    return total
+    shifts = torch.tensor(list(matrices), dtype=torch.float64)  # (shifts, 3)
+    angles = 2 * math.pi * shifts @ torch.as_tensor(k, dtype=torch.float64)
+    phases = torch.polar(torch.ones_like(angles), angles)
+    stacked = torch.stack([torch.as_tensor(m) for m in matrices.values()])
+    return torch.einsum("t,tij->ij", phases, stacked.to(phases))
