@@ -114,6 +114,33 @@ def test_crystal_there_and_back():
     torch.testing.assert_close(bloch(matrices, [0, 0, 0]).real, at_zero)
 
 
+def test_crystal_of_pyscf():
+    """H(T) from a mesh of k-points gives PySCF's matrix at another one."""
+    gto = pytest.importorskip("pyscf.pbc.gto")
+    a = np.diag([3.0, 12.0, 12.0])  # Å, a chain
+    atoms = "O 0 0 0; H 0.9 0.2 0.1; H -0.4 0.8 -0.3"
+    cell = gto.M(atom=atoms, a=a, basis="sto-3g", verbose=0)
+    order = orbital_order(cell)
+
+    def overlap(k):
+        matrix = cell.pbc_intor("int1e_ovlp", kpts=cell.get_abs_kpts(np.array([k])))
+        return matrix[0][np.ix_(order, order)]
+
+    mesh = np.arange(-5, 6)
+    of_mesh = np.array([overlap([k / len(mesh), 0.0, 0.0]) for k in mesh])
+    matrices = {}
+    for shift in mesh.tolist():
+        phases = np.exp(-2j * np.pi * mesh * shift / len(mesh))
+        matrix = np.einsum("k,kij->ij", phases, of_mesh) / len(mesh)
+        assert np.abs(matrix.imag).max() < 1e-10
+        matrices[shift, 0, 0] = matrix.real
+    types = atomic_types(cell)
+    found = to_matrices(*to_targets(matrices, types, atomic_basis(cell)), types)
+    k = [0.13, 0.0, 0.0]
+    assert np.abs(overlap(k).imag).max() > 1e-2
+    np.testing.assert_allclose(bloch(found, k), overlap(k), atol=1e-8)
+
+
 def test_elements_are_where_they_belong():
     """Of one element of every block, by hand: O has s, s, p, p, and H and C follow."""
     matrix = random_matrices(TYPES, BASIS)[HOME]
