@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from test_atom_pairs import (
     BASIS,
     PAIR_TARGETS,
+    matrices,
     model_of_pairs,
     outputs,
     product,
@@ -184,6 +185,24 @@ def test_structures_that_can_not_be_told_apart():
     )
     with pytest.raises(ValueError, match="pairs of 1 of 2 structures"):
         transform(systems, of_one, {})
+
+
+def test_trained_matrices_are_hermitian(tmp_path):
+    """Also where only one order of every pair was in the data."""
+    name = "mtt::cartesian"
+    targets = {name: PAIR_TARGETS[name]}
+    tensors = [data[name] for data in data_of_a_teacher(targets)]
+
+    def in_one_order(number):  # the neighbor list has both after each other
+        return torch.arange(0, number, 2)
+
+    read_from = write_mts(tmp_path / "data", name, tensors, in_one_order)
+    train(tmp_path / "run", read_from, targets)
+    model = load_model(tmp_path / "run" / "model.ckpt").double().eval()
+    found = matrices(outputs(model, FRAMES[:2], [name])[name])
+    for (s, i, j, a, b, c, l1, l2, n1, n2), matrix in found.items():
+        opposite = found[s, j, i, -a, -b, -c, l2, l1, n2, n1].T
+        torch.testing.assert_close(matrix, opposite, rtol=0, atol=1e-14)
 
 
 def test_checkpoint_has_the_scales(tmp_path):

@@ -47,7 +47,7 @@ class Baseline(torch.nn.Module):
         self.zbl = zbl
         self.new_types: List[int] = []  # to be fitted: places among all types
         self.atomic_targets = self._targets_of("atom")
-        self.pair_scales = PairScales(self._targets_of("atom_pair"))
+        self.pair_scales = PairScales(self._pair_layouts())
         of_atoms = without_pairs(dataset_info)
         self.scaler = Scaler(get_default_hypers("scaler")["model"], of_atoms)
         self.additive_models = torch.nn.ModuleList(
@@ -83,6 +83,10 @@ class Baseline(torch.nn.Module):
             for name, info in self.dataset_info.targets.items()
             if info.sample_kind == sample_kind
         ]
+
+    def _pair_layouts(self) -> Dict[str, TensorMap]:
+        targets = densify_atomic_basis_dataset_info(self.dataset_info).targets
+        return {name: targets[name].layout for name in self._targets_of("atom_pair")}
 
     def forward(
         self,
@@ -144,8 +148,8 @@ class Baseline(torch.nn.Module):
         :param predictions: outputs as the network gives them, with pairs as samples.
         :return: the outputs.
         """
+        predictions = self.pair_scales(predictions, not self.training)
         if not self.training:
-            predictions = self.pair_scales(predictions)
             for name, info in self.dataset_info.targets.items():
                 if name in predictions and info.is_atomic_basis:
                     predictions[name] = sparsify_atomic_basis_target(
@@ -161,7 +165,7 @@ class Baseline(torch.nn.Module):
         """
         self.dataset_info = merged_info
         self.atomic_targets = self._targets_of("atom")
-        self.pair_scales.add(self._targets_of("atom_pair"))
+        self.pair_scales.add(self._pair_layouts())
         dataset_info = without_pairs(dataset_info)
         merged_info = without_pairs(merged_info)
         self.scaler = self.scaler.restart(dataset_info)

@@ -1,6 +1,6 @@
 """Targets that do not change when two atoms, or two indices, change places."""
 
-from typing import Dict, List, Literal, Optional
+from typing import Any, Dict, List, Literal, Optional
 
 import torch
 from metatensor.torch import Labels, TensorMap
@@ -111,6 +111,20 @@ class ExchangeSymmetry(torch.nn.Module):
             axes.reverse()
             other = other.permute([0] + axes + [other.dim() - 1])
             symmetric.append(0.5 * blocks[i] + properties(other))
+        return symmetric
+
+    @torch.jit.unused
+    def of_sizes(self, sizes: List[torch.Tensor]) -> List[torch.Tensor]:
+        """The same sizes for properties that are exchanged: their root mean squares.
+
+        :param sizes: of every block, ``(properties,)``
+        :return: likewise.
+        """
+        symmetric: List[torch.Tensor] = []
+        properties: Any  # mypy takes its buffers for modules
+        for i, properties in enumerate(self.properties):
+            other = sizes[self.partner[i]][properties.place]
+            symmetric.append((0.5 * (sizes[i] ** 2 + other**2)).sqrt())
         return symmetric
 
 

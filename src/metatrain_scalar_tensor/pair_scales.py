@@ -1,10 +1,31 @@
 """Scales of targets of pairs of atoms, which metatrain's scaler leaves as they are."""
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 from metatensor.torch import TensorBlock, TensorMap
 from metatomic.torch import System
+
+from .exchange import ExchangeSymmetry
+
+
+class PropertyScales(torch.nn.Module):
+    """One number for every property of a block.
+
+    :param num_properties: number of properties.
+    """
+
+    scales: torch.Tensor  # (properties,)
+
+    def __init__(self, num_properties: int) -> None:
+        super().__init__()
+        scales = torch.ones(num_properties, dtype=torch.float64)
+        self.register_buffer("scales", scales)
+
+    def forward(self, block: TensorBlock) -> TensorBlock:
+        """Multiply with the scales."""
+        values = block.values * self.scales.to(block.values)
+        return TensorBlock(values, block.samples, block.components, block.properties)
 
 
 def _times(tensor: TensorMap, factor: torch.Tensor) -> TensorMap:
@@ -18,70 +39,114 @@ def _times(tensor: TensorMap, factor: torch.Tensor) -> TensorMap:
     return TensorMap(tensor.keys, blocks)
 
 
+def _root_mean_square(values: torch.Tensor) -> torch.Tensor:
+    """Over the first axis, without values that are missing; 1 where none is left."""
+    is_finite = values.isfinite()
+    number = is_finite.sum(0).clamp(min=1)
+    rms = torch.where(is_finite, values, 0.0).pow(2).sum(0).div(number).sqrt()
+    return torch.where(rms > 0, rms, 1.0)
+
+
 class PairScale(torch.nn.Module):
-    """The root mean square of one target over a training set."""
+    """Sizes of one target over a training set, as metatrain's scaler has for atoms.
+
+    The network gives values of unit size. They are multiplied with the relative size of
+    every property, such as of the elements between two kinds of orbitals, for the loss,
+    and with the size of the whole target for predictions.
+
+    :param layout: layout of the target, atomic-basis ones in their dense form.
+    """
 
     scale: torch.Tensor
     is_fitted: torch.Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, layout: TensorMap) -> None:
         super().__init__()
+        self.of_block = torch.nn.ModuleList(
+            PropertyScales(len(block.properties)) for block in layout.blocks()
+        )
         self.register_buffer("scale", torch.tensor(1.0, dtype=torch.float64))
         self.register_buffer("is_fitted", torch.tensor(False))
 
-    def forward(self, tensor: TensorMap) -> TensorMap:
-        """Multiply with the scale."""
-        return _times(tensor, self.scale)
+    def forward(self, tensor: TensorMap, with_scale: bool) -> TensorMap:
+        """From the network to the loss, or to predictions.
 
-    def remove(self, tensor: TensorMap) -> TensorMap:
-        """Divide by the scale."""
-        return _times(tensor, 1.0 / self.scale)
+        :param tensor: what the network gives.
+        :param with_scale: whether to multiply with the size of the target as well.
+        """
+        blocks: List[TensorBlock] = []
+        for i, scales in enumerate(self.of_block):
+            blocks.append(scales(tensor.block(i)))
+        tensor = TensorMap(tensor.keys, blocks)
+        return _times(tensor, self.scale) if with_scale else tensor
 
     @torch.no_grad()
-    def fit(self, tensors: List[TensorMap]) -> None:
-        """Find the scale.
+    def fit(
+        self, tensors: List[TensorMap], exchange: Optional[ExchangeSymmetry]
+    ) -> None:
+        """Find the sizes.
 
         :param tensors: the target of all structures; missing values are NaN.
+        :param exchange: symmetry of the target, which its sizes then have too.
         """
-        values = [block.values.flatten() for t in tensors for block in t.blocks()]
-        finite = torch.cat(values)
-        finite = finite[finite.isfinite()]
-        if len(finite) > 0 and bool((finite != 0).any()):
-            self.scale.copy_(finite.pow(2).mean().sqrt())
+        sizes, everything = [], []
+        for i in range(len(self.of_block)):
+            blocks = [tensor.block(i).values for tensor in tensors]
+            values = torch.cat([block.flatten(0, -2) for block in blocks])
+            sizes.append(_root_mean_square(values))
+            everything.append(values.flatten())
+        if exchange is not None:
+            sizes = exchange.of_sizes(sizes)
+        self.scale.copy_(_root_mean_square(torch.cat(everything)))
+        for scales, size in zip(self.of_block, sizes, strict=True):
+            scales.scales.copy_(size / self.scale)  # type: ignore[operator]
         self.is_fitted.fill_(True)
 
 
 class PairScales(torch.nn.Module):
     """The scales of all targets of pairs.
 
-    :param names: the targets.
+    :param layouts: their layouts, atomic-basis ones in their dense form.
     """
 
-    def __init__(self, names: List[str]) -> None:
+    def __init__(self, layouts: Dict[str, TensorMap]) -> None:
         super().__init__()
-        self.of_target = torch.nn.ModuleDict({name: PairScale() for name in names})
+        self.of_target = torch.nn.ModuleDict()
+        self.add(layouts)
 
-    def add(self, names: List[str]) -> None:
+    @torch.jit.unused
+    def add(self, layouts: Dict[str, TensorMap]) -> None:
         """Make room for those of the targets that are new."""
-        for name in names:
+        for name, layout in layouts.items():
             if name not in self.of_target:
-                self.of_target[name] = PairScale()
+                self.of_target[name] = PairScale(layout)
 
-    def forward(self, tensors: Dict[str, TensorMap]) -> Dict[str, TensorMap]:
-        """Multiply the targets of pairs with their scales; others are left alone."""
+    def forward(
+        self, tensors: Dict[str, TensorMap], with_scale: bool
+    ) -> Dict[str, TensorMap]:
+        """From the network to the loss, or to predictions: targets of pairs only."""
         scaled = dict(tensors)
         for name, scale in self.of_target.items():
             if name in scaled:
-                scaled[name] = scale(scaled[name])
+                scaled[name] = scale(scaled[name], with_scale)
+        return scaled
+
+    @torch.jit.unused
+    def in_units(self, tensors: Dict[str, TensorMap]) -> Dict[str, TensorMap]:
+        """From the loss to the units of the targets."""
+        scaled = dict(tensors)
+        for name, scale in self.of_target.items():
+            if name in scaled:
+                scaled[name] = _times(scaled[name], scale.scale)  # type: ignore
         return scaled
 
     @torch.jit.unused
     def remove_transform(
         self, systems: List[System], targets: Dict[str, TensorMap], extra: Any
     ) -> Tuple[List[System], Dict[str, TensorMap], Any]:
-        """Divide the targets by their scales, in metatrain's collate function."""
+        """From units to the loss, as part of metatrain's collate function."""
         for name in targets:
             if name in self.of_target:
-                scale: Any = self.of_target[name]  # mypy takes its methods for tensors
-                targets[name] = scale.remove(targets[name])
+                scale: Any = self.of_target[name].scale
+                targets[name] = _times(targets[name], 1.0 / scale)
         return systems, targets, extra

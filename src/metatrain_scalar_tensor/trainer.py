@@ -25,7 +25,7 @@ from . import checkpoints
 from .documentation import TrainerHypers
 from .model import ScalarTensor
 from .training.averaging import WeightAverage
-from .training.baseline import fit_baseline
+from .training.baseline import fit_baseline, fit_pair_scales
 from .training.checks import Datasets, check_datasets
 from .training.epoch import EpochRunner
 from .training.loaders import Loaders, build_collate_fn
@@ -96,6 +96,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
         fit_baseline(
             model.baseline, self.hypers, train_datasets, processes, checkpoint_dir
         )
+        if self.hypers["scale_targets"]:
+            fit_pair_scales(model, train_datasets)
 
         targets = model.dataset_info.targets
         densify, sparsify = get_prepare_atomic_basis_targets_transform(

@@ -9,11 +9,13 @@ from metatomic.torch import System
 from metatrain.composition import CompositionModel, train_or_load_composition_model
 from metatrain.composition.documentation import FixedCompositionWeights
 from metatrain.scaler import train_or_load_scaler
-from metatrain.utils.data import Dataset
+from metatrain.utils.data import Dataset, TargetInfo
+from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_target
 
 from ..baseline import Baseline
 from ..documentation import TrainerHypers
 from ..isotropic import IsotropicComposition, IsotropicPart
+from ..model import ScalarTensor
 from ..new_types import fit_again, fit_only
 from .checks import Datasets
 from .processes import Processes
@@ -68,9 +70,6 @@ def fit_baseline(
     for model, weights in zip(models, weights_so_far):
         fit_only(model, weights, baseline.new_types)
     if hypers["scale_targets"]:
-        for name, scale in baseline.pair_scales.of_target.items():
-            if not scale.is_fitted:  # type: ignore[union-attr]
-                scale.fit(_values(name, train_datasets))  # type: ignore[operator]
         train_or_load_scaler(
             scaler=baseline.scaler,
             fixed_weights=scaling_weights,
@@ -83,10 +82,28 @@ def fit_baseline(
         )
 
 
-def _values(name: str, datasets: Datasets) -> List[TensorMap]:
-    """A target in all structures that have it."""
+def fit_pair_scales(model: ScalarTensor, train_datasets: Datasets) -> None:
+    """Find the sizes of targets of pairs, but of those that have theirs already.
+
+    :param model: the model, whose baseline they are part of.
+    :param train_datasets: training sets.
+    """
+    if model.atom_pairs is None:
+        return
+    for name, head in model.atom_pairs.heads.items():
+        scale: Any = model.baseline.pair_scales.of_target[name]
+        if not scale.is_fitted:
+            info = model.dataset_info.targets[name]
+            scale.fit(_values(name, info, train_datasets), head.exchange)
+
+
+def _values(name: str, info: TargetInfo, datasets: Datasets) -> List[TensorMap]:
+    """A target in all structures that have it, in its dense form."""
     samples: Any = itertools.chain.from_iterable(datasets)  # type: ignore[arg-type]
-    return [sample[name] for sample in samples if name in sample._fields]
+    tensors = [sample[name] for sample in samples if name in sample._fields]
+    if info.is_atomic_basis:
+        return [densify_atomic_basis_target(t, info.layout) for t in tensors]
+    return tensors
 
 
 def _fit_composition(

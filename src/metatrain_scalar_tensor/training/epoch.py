@@ -140,7 +140,8 @@ class EpochRunner:
         targets = self.scaler.apply_scales(
             systems, targets, use_per_property_scales=False
         )
-        predictions, targets = self.pair_scales(predictions), self.pair_scales(targets)
+        predictions = self.pair_scales.in_units(predictions)
+        targets = self.pair_scales.in_units(targets)
         if self.hypers["log_separate_blocks"]:
             _, predictions, _ = self.sparsify(systems, predictions, {})
             systems, targets, extra = self.sparsify(systems, targets, extra)

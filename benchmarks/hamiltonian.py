@@ -1,0 +1,138 @@
+"""Errors of Fock matrices with and without trace supervision and gradient basis.
+
+The data and options of ``examples/hamiltonian``, the same structures and epochs for
+all, mean of the seeds. Needs ``pip install ".[hamiltonian]"``.
+
+::
+
+    cd examples/hamiltonian
+    python make_data.py train.zip --number 200 --seed 1
+    python make_data.py test.zip --number 20 --seed 2
+    cd ../../benchmarks
+    python hamiltonian.py ../examples/hamiltonian/{train,test}.zip
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from statistics import mean
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+from accuracy import Record, load, save
+from metatensor.torch import Labels, TensorMap
+from metatomic.torch import load_atomistic_model
+from metatrain.cli.train import train_model
+from metatrain.utils.data import DiskDataset
+from omegaconf import OmegaConf
+
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "hamiltonian"
+sys.path.insert(0, str(EXAMPLE))
+from evaluate import OFFSITE, ONSITE, predict  # noqa: E402
+
+
+TRACES = "architecture.training.trace_supervision.weight"
+GRADIENTS = "architecture.model.tensor_basis.gradients"
+VARIANTS: Dict[str, Dict[str, Any]] = {
+    "neither": {},
+    "traces": {TRACES: 0.1},
+    "gradients": {GRADIENTS: 16},
+    "both": {TRACES: 0.1, GRADIENTS: 16},
+    "one layer of messages": {"architecture.model.messages.layers": 1},
+}
+
+
+def sum_of_errors(predicted: TensorMap, reference: TensorMap) -> Tuple[float, int]:
+    """Sum of the absolute errors of all elements in meV, and their number."""
+    total, number = 0.0, 0
+    for key, block in reference.items():
+        if len(block.values) > 0:
+            ours = predicted.block(key)
+            samples = block.samples.values.clone()
+            samples[:, 0] = 0  # every structure is predicted by itself
+            rows = ours.samples.select(Labels(block.samples.names, samples))
+            errors = ours.values[rows] - block.values
+            total += 1000 * float(errors.abs().sum())
+            number += errors.numel()
+    return total, number
+
+
+def run(settings: Record, train_path: Path, test_path: Path) -> Record:
+    """Train and test once."""
+    options = OmegaConf.load(EXAMPLE / "options.yaml")
+    changes = {"seed": settings["seed"], **VARIANTS[settings["variant"]]}
+    changes["architecture.training.num_epochs"] = settings["epochs"]
+    for path, value in changes.items():
+        OmegaConf.update(options, path, value)
+    options.training_set.systems.read_from = str(train_path)
+    for target in options.training_set.targets.values():
+        target.read_from = str(train_path)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        start = time.perf_counter()
+        train_model(options, output=folder / "model.pt", checkpoint_dir=folder)
+        seconds = time.perf_counter() - start
+        model = load_atomistic_model(str(folder / "model.pt"))
+        sums = {ONSITE: [0.0, 0], OFFSITE: [0.0, 0]}
+        milliseconds: List[float] = []
+        data = DiskDataset(str(test_path))
+        for i in range(len(data)):
+            sample = data[i]
+            start = time.perf_counter()
+            values = predict(model, sample.system)
+            milliseconds.append(1e3 * (time.perf_counter() - start))
+            for target, total in sums.items():
+                error, number = sum_of_errors(values[target], sample._asdict()[target])
+                total[0] += error
+                total[1] += number
+    onsite, offsite = (total / number for total, number in sums.values())
+    both = sum(s[0] for s in sums.values()) / sum(s[1] for s in sums.values())
+    return {
+        **settings,
+        "seconds": seconds,
+        "onsite": onsite,
+        "offsite": offsite,
+        "all": both,
+        "milliseconds": float(np.median(milliseconds)),
+    }
+
+
+def main() -> None:
+    """Train everything and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("train", type=Path)
+    parser.add_argument("test", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
+    parser.add_argument("--save", type=Path, help="file with the results of all runs")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")
+
+    known = load(arguments.save)
+    print("| variant | atoms, meV | pairs, meV | all, meV | s | ms / structure |")
+    print("|---|---|---|---|---|---|")
+    for variant in arguments.variants:
+        records: List[Record] = []
+        for seed in arguments.seeds:
+            settings = {"variant": variant, "seed": seed, "epochs": arguments.epochs}
+            found = [r for r in known if settings.items() <= r.items()]
+            if not found:
+                found = [run(settings, arguments.train, arguments.test)]
+                known += found
+                if arguments.save is not None:
+                    save(known, arguments.save)
+            records += found
+        cells = [
+            f"{mean(r[name] for r in records):.2f}"
+            for name in ("onsite", "offsite", "all", "seconds", "milliseconds")
+        ]
+        print(f"| {variant} |", " | ".join(cells), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()
