@@ -9,6 +9,7 @@ import torch
 from helpers import (
     cartesian,
     crystal,
+    dataset_info,
     hypers,
     make_model,
     molecules,
@@ -20,6 +21,7 @@ from helpers import (
 from metatensor.torch import Labels, TensorMap
 from metatomic.torch import (
     ModelEvaluationOptions,
+    ModelOutput,
     NeighborListOptions,
     load_atomistic_model,
 )
@@ -282,3 +284,24 @@ def test_products_of_all_ranks(l1, l2):
         block = predict(model, molecules(1), ["y"], "atom_pair")["y"].block(key)
         values.append(block.values[0].detach().flatten())
     assert np.linalg.matrix_rank(torch.stack(values), tol=1e-8) == len(values)
+
+
+def test_target_of_pairs_is_added_on_restart():
+    """To a model that had none; what it said before, it says again."""
+    first, second = "mtt::matrix", "mtt::cartesian"
+    model = model_of_pairs({first: ATOM_TARGETS[first]}, dtype=torch.float32)
+    systems = prepare(model, FRAMES, torch.float32)
+    wanted = {first: ModelOutput(sample_kind="system")}
+    before = model(systems, wanted)[first]
+    model.restart(dataset_info({second: PAIR_TARGETS[second]}))
+    assert [(n.full_list, n.cutoff) for n in model.requested_neighbor_lists()] == [
+        (False, hypers()["expansion"]["cutoff"]["radius"]),
+        (True, CUTOFF),
+    ]
+    systems = prepare(model, FRAMES, torch.float32)
+    after = model(systems, {**wanted, second: ModelOutput(sample_kind="atom_pair")})
+    for key, block in before.items():
+        assert torch.equal(after[first].block(key).values, block.values)
+    for block in after[second].blocks():
+        assert block.values.dtype == torch.float32
+        assert len(block.values) == len(neighbors(FRAMES))

@@ -119,8 +119,9 @@ class MetatrainModel(ModelInterface[ModelHypers]):
         for name in new_targets:
             self.add_target(name, train_info.targets[name])
         weights = next(self.network.parameters())
-        self.bases.to(weights)
-        self.heads.to(weights)
+        for module in (self.bases, self.heads, self.atom_pairs):
+            if module is not None:
+                module.to(weights)
         self.has_new_weights = has_new_types or len(new_targets) > 0
         self.dataset_info = merged_info
         self.baseline.restart(dataset_info, merged_info)
