@@ -46,12 +46,16 @@ K_POINTS = list(itertools.product([0.0, 0.25, 0.5], [0.0, 0.25, 0.5], [0.0]))
 Errors = Dict[str, float]
 
 
-def predict(model: torch.nn.Module, system: System) -> Dict[str, TensorMap]:
-    """Both targets of one structure, in eV and float64."""
+def predict(
+    model: torch.nn.Module,
+    system: System,
+    outputs: Dict[str, ModelOutput] = OUTPUTS,
+) -> Dict[str, TensorMap]:
+    """Targets of one structure, both by default, in eV and float64."""
     dtype = getattr(torch, model.capabilities().dtype)
     lists = model.requested_neighbor_lists()
     system = get_system_with_neighbor_lists(system.to(dtype), lists)
-    options = ModelEvaluationOptions(length_unit="angstrom", outputs=OUTPUTS)
+    options = ModelEvaluationOptions(length_unit="angstrom", outputs=outputs)
     # metatomic can't check the consistency of outputs of pairs
     with torch.no_grad():
         values = model([system], options, check_consistency=False)
