@@ -263,9 +263,17 @@ def test_exported_model_has_the_same_predictions(model, tmp_path):
             torch.testing.assert_close(values[name].block(key).values, block.values)
 
 
-def test_cutoff_without_room_for_the_switch():
-    with pytest.raises(ValueError, match="set 'model.atom_pairs.cutoff' to that or"):
-        make_model({"y": target(sample_kind="atom_pair")}, atom_pairs__cutoff=0.1)
+def test_pairs_at_the_cutoff_have_a_direction():
+    """Also where the density of both atoms does not know of the other."""
+    model = model_of_pairs(
+        {"y": PAIR_TARGETS["mtt::vector"]}, expansion__cutoff__radius=3.0
+    )
+    sizes = []
+    for distance in (0.7 * CUTOFF, 0.9 * CUTOFF, 0.999 * CUTOFF):
+        frame = ase.Atoms("CO", [[0.0, 0.0, 0.0], [0.0, 0.0, distance]])
+        values = outputs(model, [frame], ["y"])["y"].block().values
+        sizes.append(values.abs().max().item())
+    assert min(sizes) > 0.01 * max(sizes)
 
 
 @pytest.mark.parametrize("l1, l2", itertools.product(range(3), repeat=2))

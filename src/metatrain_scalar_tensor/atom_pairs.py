@@ -65,7 +65,6 @@ class PairSurroundings(torch.nn.Module):
     :param expansion: arguments of featomic's ``SphericalExpansion``.
     :param num_inputs: number of channels of the density of an atom.
     :param num_features: number of features of an atom, and of a pair.
-    :raises ValueError: if the switch at the cutoff is wider than the cutoff.
     """
 
     def __init__(
@@ -77,17 +76,14 @@ class PairSurroundings(torch.nn.Module):
     ) -> None:
         super().__init__()
         of_pairs = copy.deepcopy(expansion)
-        of_pairs["cutoff"]["radius"] = hypers["cutoff"]
-        of_pairs["density"]["scaling"] = None  # far pairs count as much as near ones
-        width = expansion["cutoff"]["smoothing"]["width"]
-        if hypers["cutoff"] < width:
-            raise ValueError(
-                f"pairs up to {hypers['cutoff']} apart have no room for a switch of "
-                f"{width}: set 'model.atom_pairs.cutoff' to that or more"
-            )
+        # far pairs count as much as near ones: no scaling, and the switch beyond them
+        of_pairs["density"]["scaling"] = None
+        of_pairs["cutoff"]["radius"] = (
+            hypers["cutoff"] + expansion["cutoff"]["smoothing"]["width"]
+        )
         self.radial = RadialFunctions(of_pairs)
         self.neighbor_list = NeighborListOptions(
-            cutoff=self.radial.radius, full_list=True, strict=True
+            cutoff=hypers["cutoff"], full_list=True, strict=True
         )
         max_angular = expansion["basis"]["max_angular"]
         self.num_radial = expansion["basis"]["radial"]["max_radial"] + 1
