@@ -199,6 +199,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 )
 
         if processes.is_distributed:
+            # the distributed wrapper ends first, then all processes together
+            del runner
+            torch.distributed.barrier()
             torch.distributed.destroy_process_group()
 
     def _distributed(

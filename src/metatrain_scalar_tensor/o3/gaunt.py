@@ -60,6 +60,7 @@ class SphericalGaunt(torch.nn.Module):
                 ) * clebsch_gordan(l1, l2, l3)
         self.register_buffer("coefficients", coefficients.flatten(0, 1), False)
 
+    @torch.jit.export
     def components(self, spherical: torch.Tensor) -> torch.Tensor:
         """What outer products are to be made of: ``(..., size)``, as it comes."""
         return spherical
@@ -112,6 +113,7 @@ class CartesianGaunt(torch.nn.Module):
                 self.slices.append([start[l1], 3**l1, start[l2], 3**l2])
                 self.shapes.append([3 ** free[0], 3**contracted, 3 ** free[1]])
 
+    @torch.jit.export
     def components(self, spherical: torch.Tensor) -> torch.Tensor:
         """What outer products are to be made of: the irreducible Cartesian tensors.
 
