@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -129,6 +130,25 @@ def save(records: List[Record], path: Path) -> None:
     temporary.replace(path)
 
 
+def once(
+    settings: Record, save_to: Optional[Path], run: Callable[[], Record]
+) -> Record:
+    """A run of earlier with these settings, or else a new one.
+
+    :param settings: what tells runs apart.
+    :param save_to: file with earlier runs, to which a new one is added.
+    :param run: makes the record of a new run, which contains the settings.
+    """
+    known = load(save_to)
+    for record in known:
+        if settings.items() <= record.items():
+            return record
+    record = run()
+    if save_to is not None:
+        save([*known, record], save_to)
+    return record
+
+
 def study(
     all_settings: List[Record],
     dataset: DataSet,
@@ -143,27 +163,21 @@ def study(
     :param save_to: file with earlier runs, to which new ones are added.
     :return: the wanted runs, of earlier and new.
     """
-    known = load(save_to)
-    wanted: List[Record] = []
     frames: List[ase.Atoms] = []
-    for settings in all_settings:
-        found = [r for r in known if settings.items() <= r.items()]
-        if not found:
-            frames = frames or read(dataset, data_folder)
-            data = split(frames, settings["size"], dataset.num_test, settings["seed"])
-            found = [run(settings, dataset.targets, data)]
-            known += found
-            if save_to is not None:
-                save(known, save_to)
-            cells = [f"{k} {e['percent']:.2f} %" for k, e in found[0]["errors"].items()]
-            print(
-                f"{settings['architecture']}, {settings['size']} structures, "
-                f"seed {settings['seed']}: {', '.join(cells)}, "
-                f"{found[0]['seconds']:.0f} s",
-                flush=True,
-            )
-        wanted.append(found[0])
-    return wanted
+
+    def new_run(settings: Record) -> Record:
+        frames.extend([] if frames else read(dataset, data_folder))
+        data = split(frames, settings["size"], dataset.num_test, settings["seed"])
+        record = run(settings, dataset.targets, data)
+        cells = [f"{k} {e['percent']:.2f} %" for k, e in record["errors"].items()]
+        print(
+            f"{settings['architecture']}, {settings['size']} structures, "
+            f"seed {settings['seed']}: {', '.join(cells)}, {record['seconds']:.0f} s",
+            flush=True,
+        )
+        return record
+
+    return [once(s, save_to, partial(new_run, s)) for s in all_settings]
 
 
 def error(records: List[Record], target: Target) -> Tuple[float, float]:

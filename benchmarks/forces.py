@@ -17,6 +17,7 @@ import argparse
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, Dict, List
@@ -24,7 +25,7 @@ from typing import Any, Dict, List
 import ase
 import ase.io
 import numpy as np
-from accuracy import Record, load, save
+from accuracy import Record, once
 from datasets import Split, split
 from metatomic_ase import MetatomicCalculator
 from metatrain.utils.architectures import import_architecture
@@ -42,15 +43,6 @@ ARCHITECTURES: Dict[str, Dict[str, Any]] = {
     "space": {"name": "experimental.space"},
     "mace": {"name": "experimental.mace"},
 }
-
-
-def is_installed(architecture: Dict[str, Any]) -> bool:
-    """Whether what the architecture needs is there."""
-    try:
-        import_architecture(architecture["name"])
-    except ImportError:
-        return False
-    return True
 
 
 def train_for(
@@ -89,8 +81,9 @@ def evaluate(model: Path, frames: List[ase.Atoms]) -> Dict[str, float]:
 
 
 def run(settings: Record, data: Split) -> Record:
-    """Train for the given time and test."""
+    """Train for the given time and test; an ImportError if that is not installed."""
     architecture = ARCHITECTURES[settings["architecture"]]
+    import_architecture(architecture["name"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         few = Split(data.training[:32], data.validation[:8], [])
@@ -117,7 +110,6 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
 
-    known = load(arguments.save)
     print("| molecule | architecture | epochs | s | energy | forces | ms / step |")
     print("|---|---|---|---|---|---|---|")
     for molecule in arguments.molecules:
@@ -129,15 +121,10 @@ def main() -> None:
                 "architecture": name,
                 "budget": arguments.seconds,
             }
-            found = [r for r in known if settings.items() <= r.items()]
-            if not found:
-                if not is_installed(ARCHITECTURES[name]):
-                    continue
-                found = [run(settings, data)]
-                known += found
-                if arguments.save is not None:
-                    save(known, arguments.save)
-            result = found[0]
+            try:
+                result = once(settings, arguments.save, partial(run, settings, data))
+            except ImportError:  # not installed
+                continue
             print(
                 f"| {molecule} | `{name}` | {result['epochs']} "
                 f"| {result['seconds']:.0f} | {result['energy']:.2f} "

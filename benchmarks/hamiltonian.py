@@ -19,13 +19,14 @@ import sys
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import torch
-from accuracy import Record, load, save
+from accuracy import Record, once
 from metatensor.torch import Labels, TensorMap
 from metatomic.torch import ModelOutput, System, load_atomistic_model
 from metatomic.torch.o3 import O3Transformations
@@ -137,20 +138,14 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
 
-    known = load(arguments.save)
     print("| variant | atoms | pairs | change under rotation | s | ms / structure |")
     print("|---|---|---|---|---|---|")
     for variant in arguments.variants:
         records: List[Record] = []
         for seed in arguments.seeds:
             settings = {"variant": variant, "seed": seed, "epochs": arguments.epochs}
-            found = [r for r in known if settings.items() <= r.items()]
-            if not found:
-                found = [run(settings, arguments.train, arguments.test)]
-                known += found
-                if arguments.save is not None:
-                    save(known, arguments.save)
-            records += found
+            new_run = partial(run, settings, arguments.train, arguments.test)
+            records.append(once(settings, arguments.save, new_run))
         cells = [
             f"{mean(r[name] for r in records):.3g}"
             for name in ("atoms", "pairs", "rotation", "seconds", "milliseconds")

@@ -85,7 +85,8 @@ class PairSurroundings(torch.nn.Module):
         self.neighbor_list = NeighborListOptions(
             cutoff=hypers["cutoff"], full_list=True, strict=True
         )
-        max_angular = expansion["basis"]["max_angular"]
+        self.num_features = num_features
+        self.max_angular = max_angular = expansion["basis"]["max_angular"]
         self.num_radial = expansion["basis"]["radial"]["max_radial"] + 1
         self.num_components = [2 * l + 1 for l in range(max_angular + 1)]
         self.harmonics = SphericalHarmonics(max_angular)
@@ -151,30 +152,19 @@ class PairSurroundings(torch.nn.Module):
 class AtomPairs(torch.nn.Module):
     """The targets of pairs, of which the neighbor list has both orders.
 
-    :param hypers: cutoff and number of channels of the density of a pair.
-    :param expansion: arguments of featomic's ``SphericalExpansion``.
+    :param surroundings: what makes features and density of the pairs.
     :param tensor_basis: which kinds of tensors to use.
-    :param num_inputs: number of channels of the density of an atom.
-    :param num_features: number of features of an atom, and of a pair.
     """
 
     def __init__(
-        self,
-        hypers: AtomPairHypers,
-        expansion: ExpansionHypers,
-        tensor_basis: TensorBasisHypers,
-        num_inputs: int,
-        num_features: int,
+        self, surroundings: PairSurroundings, tensor_basis: TensorBasisHypers
     ) -> None:
         super().__init__()
-        self.surroundings = PairSurroundings(
-            hypers, expansion, num_inputs, num_features
+        self.surroundings = surroundings
+        self.neighbor_list = surroundings.neighbor_list
+        self.bases = TensorBases(
+            tensor_basis, surroundings.max_angular, surroundings.num_channels
         )
-        self.num_features = num_features
-        self.neighbor_list = self.surroundings.neighbor_list
-        max_angular = expansion["basis"]["max_angular"]
-        num_channels = self.surroundings.num_channels
-        self.bases = TensorBases(tensor_basis, max_angular, num_channels)
         self.heads = torch.nn.ModuleDict()  # one for every target
 
     def add(
@@ -193,7 +183,7 @@ class AtomPairs(torch.nn.Module):
         :raises ValueError: if there are no tensors of its symmetry.
         """
         self.heads[name] = TargetHead(
-            name, info, irreps, self.num_features, self.bases, exchange
+            name, info, irreps, self.surroundings.num_features, self.bases, exchange
         )
 
     def forward(

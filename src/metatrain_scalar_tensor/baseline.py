@@ -119,11 +119,7 @@ class Baseline(torch.nn.Module):
             predictions = self.scaler.apply_scales(
                 systems, predictions, selected_atoms=selected_atoms
             )
-            for name, info in self.dataset_info.targets.items():
-                if name in predictions and info.is_atomic_basis:
-                    predictions[name] = sparsify_atomic_basis_target(
-                        systems, predictions[name], info.layout
-                    )
+            predictions = self._sparsify(systems, predictions)
             for model in self.additive_models:
                 known: Dict[str, ModelOutput] = {}
                 for name in predictions.keys():
@@ -150,11 +146,18 @@ class Baseline(torch.nn.Module):
         """
         predictions = self.pair_scales(predictions, not self.training)
         if not self.training:
-            for name, info in self.dataset_info.targets.items():
-                if name in predictions and info.is_atomic_basis:
-                    predictions[name] = sparsify_atomic_basis_target(
-                        systems, predictions[name], info.layout
-                    )
+            predictions = self._sparsify(systems, predictions)
+        return predictions
+
+    def _sparsify(
+        self, systems: List[System], predictions: Dict[str, TensorMap]
+    ) -> Dict[str, TensorMap]:
+        """Give atomic-basis targets the layout with the types of atoms as keys."""
+        for name, info in self.dataset_info.targets.items():
+            if name in predictions and info.is_atomic_basis:
+                predictions[name] = sparsify_atomic_basis_target(
+                    systems, predictions[name], info.layout
+                )
         return predictions
 
     def restart(self, dataset_info: DatasetInfo, merged_info: DatasetInfo) -> None:

@@ -4,6 +4,7 @@ from typing import Any, List
 
 import torch
 
+from .basis.contraction import Contraction
 from .density.geometry import Edges, RadialWeights
 from .density.rows import sum_of_products
 from .documentation import ExpansionHypers, MessageHypers
@@ -53,8 +54,7 @@ class MessageLayer(torch.nn.Module):
         num_ranks = hypers["max_rank"] + 1
         self.num_components = [2 * l + 1 for l in range(num_ranks)]
         self.send = torch.nn.ModuleList(
-            torch.nn.Linear(num_inputs, self.num_channels, bias=False)
-            for _ in range(max_angular + 1)
+            Contraction(num_inputs, self.num_channels) for _ in range(max_angular + 1)
         )
         self.gate = torch.nn.Sequential(
             torch.nn.Linear((max_angular + 2) * self.num_channels, GATE_WIDTH),
@@ -63,15 +63,9 @@ class MessageLayer(torch.nn.Module):
         )
         self.radial = RadialWeights(expansion, self.num_channels)
         self.receive = torch.nn.ModuleList(
-            torch.nn.Linear(2 * self.num_channels, num_inputs, bias=False)
+            Contraction(2 * self.num_channels, num_inputs, scale=FIRST_SHARE)
             for _ in range(num_ranks)
         )
-        for weights in self.send.parameters():
-            torch.nn.init.normal_(weights, std=num_inputs**-0.5)
-        for weights in self.receive.parameters():
-            torch.nn.init.normal_(
-                weights, std=FIRST_SHARE * (2 * self.num_channels) ** -0.5
-            )
         Gaunt = {"spherical": SphericalGaunt, "cartesian": CartesianGaunt}[
             hypers["representation"]
         ]

@@ -9,7 +9,7 @@ from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_dataset_info
 from metatrain.utils.long_range import LongRangeFeaturizer
 
-from .atom_pairs import AtomPairs
+from .atom_pairs import AtomPairs, PairSurroundings
 from .baseline import Baseline
 from .basis import TensorBases
 from .coefficients import make_network
@@ -231,13 +231,13 @@ class ScalarTensor(MetatrainModel):
         exchange = exchange_symmetry(name, info, self.hypers["exchange_symmetry"])
         if info.sample_kind == "atom_pair":
             if self.atom_pairs is None:
-                self.atom_pairs = AtomPairs(
+                surroundings = PairSurroundings(
                     self.hypers["atom_pairs"],
                     self.hypers["expansion"],
-                    self.hypers["tensor_basis"],
                     self.bases.num_inputs,
                     self.last_layer_feature_size,
                 )
+                self.atom_pairs = AtomPairs(surroundings, self.hypers["tensor_basis"])
             self.atom_pairs.add(name, info, irreps, exchange)
             self.outputs[name] = ModelOutput(
                 unit=info.unit, sample_kind="atom_pair", description=info.description

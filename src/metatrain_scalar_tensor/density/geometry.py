@@ -63,7 +63,7 @@ class EdgeFunctions(torch.nn.Module):
         )
 
 
-class RadialWeights(torch.nn.Module):
+class RadialWeights(torch.nn.Linear):
     """Learned combinations of the radial functions ``R_n0`` of the edges.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
@@ -71,11 +71,10 @@ class RadialWeights(torch.nn.Module):
     """
 
     def __init__(self, hypers: ExpansionHypers, num_channels: int) -> None:
-        super().__init__()
         num_radial = hypers["basis"]["radial"]["max_radial"] + 1
-        self.linear = torch.nn.Linear(num_radial, num_channels, bias=False)
+        super().__init__(num_radial, num_channels, bias=False)
 
-    def forward(self, edges: Edges) -> torch.Tensor:
+    def forward(self, edges: Edges) -> torch.Tensor:  # type: ignore[override]
         """Combine them: ``(edges, num_channels)``."""
-        mixing = edges.mixing[:, : self.linear.in_features]  # (p, n) of l = 0
-        return edges.functions @ self.linear(mixing)
+        mixing = edges.mixing[:, : self.in_features]  # (p, n) of l = 0
+        return edges.functions @ (mixing @ self.weight.T)
