@@ -102,7 +102,12 @@ def run(settings: Record, train_path: Path, test_path: Path) -> Record:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         start = time.perf_counter()
-        train_model(options, output=folder / "model.pt", checkpoint_dir=folder)
+        train_model(
+            options,
+            output=folder / "model.pt",
+            extensions=folder / "extensions",
+            checkpoint_dir=folder,
+        )
         seconds = time.perf_counter() - start
         model = load_atomistic_model(str(folder / "model.pt"))
     sums = {name: np.zeros(2) for name in outputs}
