@@ -21,7 +21,6 @@ gives table and plot at once.
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 import warnings
@@ -43,12 +42,10 @@ from metatrain.utils.neighbor_lists import (
 )
 from training import train
 
+from metatrain_scalar_tensor.report.errors import errors
+
 
 PROJECT = Path(__file__).parent.parent
-sys.path.insert(0, str(PROJECT / "scripts"))
-from parity import rmse_and_percentage  # noqa: E402
-
-
 ARCHITECTURES = ["experimental.scalar_tensor", "soap_bpnn"]
 BATCH_SIZE = 20  # of the evaluation
 Record = Dict[str, Any]  # settings of a run, its errors and duration
@@ -75,12 +72,12 @@ def evaluate(
             values = predictions[name].block().values
             predicted[label].append(values.numpy().reshape(len(batch), -1))
 
-    errors = {}
+    result = {}
     for label, batches in predicted.items():
         reference = np.array([frame.info[label] for frame in frames])
-        rmse, percent = rmse_and_percentage(np.concatenate(batches), reference)
-        errors[label] = {"rmse": rmse, "percent": percent}
-    return errors
+        of_target = errors([(np.concatenate(batches), reference)])
+        result[label] = {"rmse": of_target.rmse, "percent": of_target.percent}
+    return result
 
 
 def run(settings: Record, targets: List[Target], data: Split) -> Record:

@@ -9,5 +9,5 @@ mtt train options/qm7x.yaml -o qm7x.pt
 mtt eval qm7x.pt options/qm7x-eval.yaml -o qm7x-predictions.mts
 mtt export qm7x.ckpt -o qm7x-exported.pt
 
-python scripts/parity.py data/qm7x_test.xyz qm7x-predictions \
-    mtt::mu=mu mtt::alpha=alpha --units "e Å" "bohr³" --output qm7x-parity.png
+scalar-tensor report --data options/qm7x-eval.yaml -o qm7x-report
+cp qm7x-report/parity.png qm7x-parity.png

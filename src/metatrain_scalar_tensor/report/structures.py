@@ -1,0 +1,191 @@
+"""A page of the structures with their errors, in chemiscope."""
+
+import gzip
+import json
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any, Dict, List
+
+import chemiscope
+import numpy as np
+
+from .evaluation import Block, Evaluation
+from .shapes import KINDS, rows_of, shapes
+
+
+MAX_STRUCTURES = 200
+ENVIRONMENT = 3.5  # Å, what chemiscope shows around an atom
+TEMPLATE = Path(__file__).with_name("structures.html")
+
+
+def write_structures(evaluation: Evaluation, title: str, folder: Path) -> List[Path]:
+    """Write ``structures.json.gz`` and ``structures.html``.
+
+    The page has chemiscope's JavaScript in itself and needs no network. Of many
+    structures it has 200, at equal distances in the data.
+
+    :param evaluation: predictions and references.
+    :param title: what the structures are.
+    :param folder: where to write.
+    :return: the files.
+    """
+    evaluation = _thinned(evaluation)
+    frames = evaluation.structures
+    drawn, scales = shapes(evaluation)
+    properties = _properties(evaluation)
+    is_of_atoms = any(of["target"] == "atom" for of in properties.values())
+    dataset = chemiscope.create_input(
+        frames,
+        metadata={"name": title},
+        properties=properties,
+        environments=(
+            chemiscope.all_atomic_environments(frames, ENVIRONMENT)
+            if is_of_atoms
+            else None
+        ),
+        shapes=drawn,
+        settings=_settings(evaluation, properties, scales),
+    )
+    data, page = folder / "structures.json.gz", folder / "structures.html"
+    text = json.dumps(dataset)
+    data.write_bytes(gzip.compress(text.encode()))
+    library = files("chemiscope").joinpath("sphinx", "static", "chemiscope.min.js")
+    page.write_text(
+        Template(TEMPLATE.read_text(encoding="utf8")).substitute(
+            title=escape(title),
+            explanation=_explanation(scales),
+            library=_in_html(library.read_text(encoding="utf8")),
+            dataset=_in_html(text),
+        ),
+        encoding="utf8",
+    )
+    return [data, page]
+
+
+def _in_html(script: str) -> str:
+    """A script, without what would end its element."""
+    return script.replace("</script", "<\\/script")
+
+
+def _thinned(evaluation: Evaluation) -> Evaluation:
+    """At most ``MAX_STRUCTURES`` of the structures."""
+    number = len(evaluation.structures)
+    kept = np.unique(np.linspace(0, number - 1, MAX_STRUCTURES).round().astype(int))
+    if number <= MAX_STRUCTURES:
+        kept = np.arange(number)
+    blocks = []
+    for block in evaluation.blocks:
+        is_kept = np.isin(block.samples[:, 0], kept)
+        samples = block.samples[is_kept]
+        samples[:, 0] = np.searchsorted(kept, samples[:, 0])
+        blocks.append(
+            Block(
+                block.quantity,
+                block.target,
+                block.key,
+                block.unit,
+                samples,
+                block.predicted[is_kept],
+                block.reference[is_kept],
+            )
+        )
+    return Evaluation([evaluation.structures[i] for i in kept], blocks)
+
+
+def _properties(evaluation: Evaluation) -> Dict[str, Dict[str, Any]]:
+    """References, predictions and errors: norms where there are several numbers."""
+    frames = evaluation.structures
+    result: Dict[str, Dict[str, Any]] = {
+        "atoms": {"target": "structure", "values": [len(frame) for frame in frames]}
+    }
+    for quantity, blocks in evaluation.quantities().items():
+        if blocks[0].samples.shape[1] > 2:
+            values = {"RMSE": _rmse_of_structures(blocks, len(frames))}
+        else:
+            values = {}
+            for block in blocks:
+                rows, number = rows_of(evaluation, block.samples)
+                of_kinds = {
+                    "reference": _size(block.reference),
+                    "predicted": _size(block.predicted),
+                    "error": np.abs(_size(block.predicted - block.reference)),
+                }
+                for kind, sizes in of_kinds.items():
+                    values.setdefault(kind, np.full(number, np.nan))[rows] = sizes
+        is_of_atoms = blocks[0].samples.shape[1] == 2
+        for kind, array in values.items():
+            result[f"{quantity} {kind}"] = {
+                "target": "atom" if is_of_atoms else "structure",
+                "values": array,
+                "units": blocks[0].unit,
+            }
+    return result
+
+
+def _size(values: np.ndarray) -> np.ndarray:
+    """The number of every sample, or the norm of its numbers: ``(samples,)``."""
+    values = values.reshape(len(values), -1)
+    return values[:, 0] if values.shape[1] == 1 else np.linalg.norm(values, axis=1)
+
+
+def _rmse_of_structures(blocks: List[Block], number: int) -> np.ndarray:
+    """The errors of all pairs in every structure."""
+    total, count = np.zeros(number), np.zeros(number)
+    for block in blocks:
+        squares = (block.predicted - block.reference).reshape(len(block.samples), -1)
+        squares = squares**2
+        np.add.at(total, block.samples[:, 0], np.nansum(squares, axis=1))
+        np.add.at(count, block.samples[:, 0], np.isfinite(squares).sum(axis=1))
+    return np.sqrt(np.divide(total, count, np.full(number, np.nan), where=count > 0))
+
+
+def _settings(
+    evaluation: Evaluation,
+    properties: Dict[str, Dict[str, Any]],
+    scales: Dict[str, str],
+) -> Dict[str, Any]:
+    """What is to be seen first: a target that has shapes, if there is one."""
+    blocks = evaluation.blocks
+    first = next((block for block in blocks if block.target in scales), blocks[0])
+    x, y, color = [f"{first.quantity} {k}" for k in ("reference", "predicted", "error")]
+    if x not in properties:  # of pairs
+        x, y, color = "atoms", f"{first.quantity} RMSE", f"{first.quantity} RMSE"
+    drawn = [f"{first.target} {kind}" for kind in KINDS if first.target in scales]
+    return {
+        "target": properties[color]["target"],
+        "map": {
+            "x": {"property": x},
+            "y": {"property": y},
+            "color": {"property": color},
+        },
+        "structure": [
+            {
+                "shape": drawn,
+                "unitCell": any(f.pbc.any() for f in evaluation.structures),
+            }
+        ],
+    }
+
+
+def _explanation(scales: Dict[str, str]) -> str:
+    """What the properties and the shapes are, in HTML."""
+    text = (
+        "Where a target has several numbers, its size is their norm, and its error the "
+        "norm of the difference."
+    )
+    if scales:
+        text += (
+            " <b style='color: #4477aa'>Reference</b> and "
+            "<b style='color: #ee7733'>predicted</b> tensors: arrows are vectors, "
+            "ellipsoids have the square roots of the eigenvalues of the symmetric part "
+            "as semiaxes; where an eigenvalue is negative, that of its absolute value "
+            "and another color: <b style='color: #aa3377'>reference</b>, "
+            "<b style='color: #bbaa22'>predicted</b>. Scales: "
+            + "; ".join(
+                f"{escape(target)}, {scale}" for target, scale in scales.items()
+            )
+            + ". Which ones are shown is chosen in the menu of the structure."
+        )
+    return text

@@ -1,0 +1,98 @@
+"""All reports of some trainings."""
+
+import os
+from pathlib import Path
+from typing import List, Optional
+
+from .errors import as_text, error_table
+from .evaluation import evaluate
+from .overview import write_overview
+from .run import ReportError, Run, newest_run, read_data
+
+
+INSTALL = "pip install 'metatrain-scalar-tensor[report]'"
+
+
+def write_reports(
+    runs: List[Path], output: Optional[Path], data: Optional[Path]
+) -> None:
+    """Print the errors of trainings and write all pictures.
+
+    :param runs: output folders of ``mtt train``; the newest one if empty.
+    :param output: folder to write into; ``None`` for ``report`` in every run.
+    :param data: options file of ``mtt eval``, for other data than those of the run.
+    :raises ReportError: if something is not there.
+    """
+    try:
+        from .plots import plot_learning_curve
+    except ImportError as error:
+        raise ReportError(f"the pictures need matplotlib: {INSTALL}") from error
+
+    given = list(dict.fromkeys(runs)) or [newest_run(Path())]
+    opened = [Run(folder) for folder in given]
+    reports = []
+    for run in opened:
+        folder = _folder_of(run.folder, given, output)
+        folder.mkdir(parents=True, exist_ok=True)
+        reports.append(_Report(run, folder, data))
+    if len(reports) > 1:
+        results = [(r.run.num_training_structures, r.table) for r in reports]
+        for r in reports:
+            r.files.append(r.folder / "learning-curve.png")
+            plot_learning_curve(results, r.title, r.files[-1])
+    print("\nWritten:")
+    for r in reports:
+        page = write_overview(r.title, r.run.folder, r.table, r.files, r.folder)
+        for path in [page, *r.files]:
+            print(f"  {path}")
+
+
+class _Report:
+    """Errors and pictures of one training.
+
+    :param run: the training.
+    :param folder: where the pictures go.
+    :param data: options file of other data than those of the run, or ``None``.
+    """
+
+    def __init__(self, run: Run, folder: Path, data: Optional[Path]) -> None:
+        from .plots import plot_parity, plot_training
+
+        self.run = run
+        self.folder = folder
+        self.files: List[Path] = []
+        of_run = run.held_out_data() if data is None else read_data(data)
+        self.title = of_run.description
+        evaluation = evaluate(run.load_model(), of_run)
+        self.table = error_table(evaluation)
+        print(f"\n{run.folder}, model {run.model_file.name}\n{self.title}")
+        print(as_text(self.table))
+
+        if run.has_newer_model:
+            print(
+                f"Beware: '{run.model_file}' changed after this training; it may be "
+                "the model of another one"
+            )
+        if run.history is not None:
+            self.files.append(folder / "training.png")
+            plot_training(run.history, run.best_epoch, self.files[-1])
+        else:
+            print(f"No picture of the training: '{run.folder}' has no train.csv")
+        self.files.append(folder / "parity.png")
+        plot_parity(evaluation, self.table, self.title, self.files[-1])
+        try:
+            from .structures import write_structures
+        except ModuleNotFoundError:
+            print(f"No page of the structures: it needs chemiscope, {INSTALL}")
+        else:
+            self.files += write_structures(evaluation, self.title, folder)
+
+
+def _folder_of(run: Path, runs: List[Path], output: Optional[Path]) -> Path:
+    """Where the report of a run goes."""
+    if output is None:
+        return run / "report"
+    if len(runs) == 1:
+        return output
+    absolute = [path.absolute() for path in runs]
+    return output / run.absolute().relative_to(os.path.commonpath(absolute))
