@@ -106,7 +106,7 @@ def plot_parity(
             reference,
             predicted,
             ".",
-            markersize=5 if few else 3,
+            markersize=7 if few else 3,
             alpha=0.6 if few else 0.2,
             markeredgewidth=0,
             rasterized=True,
