@@ -10,4 +10,3 @@ mtt eval qm7x.pt options/qm7x-eval.yaml -o qm7x-predictions.mts
 mtt export qm7x.ckpt -o qm7x-exported.pt
 
 scalar-tensor report --data options/qm7x-eval.yaml -o qm7x-report
-cp qm7x-report/parity.png qm7x-parity.png
