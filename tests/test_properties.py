@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelOutput, System
 from metatomic.torch.o3 import O3Transformations
-from test_equivariance import transformed
-
 from strategies import chains, models, orthogonal_matrices, seeds, structures
+from test_equivariance import transformed
 
 
 TOLERANCE = 1e-9  # relative to the largest value of the target
