@@ -190,20 +190,45 @@ def test_matrix_without_its_transposed_one():
 
 
 def test_selected_atoms_are_the_first_ones(model):
-    selected = Labels(["system", "atom"], torch.tensor([[0, 1], [1, 2]]))
-    names = ["mtt::scalar", "mtt::basis_coupled"]
+    """Also of targets of atoms, of which the blocks of some types are then empty."""
+    selected = Labels(["system", "atom"], torch.tensor([[1, 2], [0, 1]]))
+    names = ["mtt::scalar", "mtt::basis_coupled", "mtt::onsite_coupled"]
+    composition = model.baseline.composition_models()[0].model.weights
+    for block in composition["mtt::onsite_coupled"].blocks():
+        block.values[:] = torch.randn(block.values.shape, dtype=torch.float64)
     everything = outputs(model, FRAMES, names)
-    some = outputs(model, FRAMES, names, selected)
-    for name in names:
-        for key, block in everything[name].items():
-            rows = [
-                row
-                for row, (s, i, *_) in enumerate(block.samples.values.tolist())
-                if (s, i) in ((0, 1), (1, 2))
-            ]
-            ours = some[name].block(key)
-            assert torch.equal(ours.samples.values, block.samples.values[rows])
-            torch.testing.assert_close(ours.values, block.values[rows])
+    # only atoms of the second structure, too
+    for wanted in (selected, Labels(selected.names, selected.values[:1])):
+        atoms = [tuple(atom) for atom in wanted.values.tolist()]
+        some = outputs(model, FRAMES, names, wanted)
+        for name in names:
+            found = 0
+            for key, block in some[name].items():
+                reference = everything[name].block(key)
+                values = {
+                    tuple(sample): value
+                    for sample, value in zip(
+                        reference.samples.values.tolist(), reference.values
+                    )
+                    if tuple(sample[:2]) in atoms
+                }
+                assert len(block.samples) == len(values)
+                for sample, value in zip(block.samples.values.tolist(), block.values):
+                    torch.testing.assert_close(value, values[tuple(sample)])
+                found += len(values)
+            assert found > 0
+
+
+def test_structures_without_pairs_in_a_batch(model):
+    """The types of the atoms of others are those that they have alone."""
+    lone = ase.Atoms("O", [[0.0, 0.0, 0.0]])
+    name = "mtt::basis_cartesian"
+    alone = outputs(model, FRAMES, [name])[name]
+    found = outputs(model, [lone, *FRAMES], [name])[name]
+    for key, block in alone.items():
+        ours = found.block(key)
+        assert torch.equal(ours.samples.values[:, 1:], block.samples.values[:, 1:])
+        torch.testing.assert_close(ours.values, block.values)
 
 
 def test_supercell_has_the_same_pairs(model):

@@ -24,6 +24,7 @@ from metatrain.utils.sum_over_atoms import sum_over_atoms
 from .isotropic import IsotropicComposition, has_isotropic_part
 from .new_types import take_over
 from .pair_scales import PairScales
+from .systems import types_of_samples
 
 
 class Baseline(torch.nn.Module):
@@ -40,6 +41,7 @@ class Baseline(torch.nn.Module):
 
     new_types: List[int]
     atomic_targets: List[str]  # targets that are defined atom by atom
+    atomic_basis_targets: List[str]
 
     def __init__(self, dataset_info: DatasetInfo, zbl: bool) -> None:
         super().__init__()
@@ -47,6 +49,7 @@ class Baseline(torch.nn.Module):
         self.zbl = zbl
         self.new_types: List[int] = []  # to be fitted: places among all types
         self.atomic_targets = self._targets_of("atom")
+        self.atomic_basis_targets = self._targets_on_atomic_basis()
         self.pair_scales = PairScales(self._pair_layouts())
         of_atoms = without_pairs(dataset_info)
         self.scaler = Scaler(get_default_hypers("scaler")["model"], of_atoms)
@@ -83,6 +86,10 @@ class Baseline(torch.nn.Module):
             for name, info in self.dataset_info.targets.items()
             if info.sample_kind == sample_kind
         ]
+
+    def _targets_on_atomic_basis(self) -> List[str]:
+        targets = self.dataset_info.targets
+        return [name for name, info in targets.items() if info.is_atomic_basis]
 
     def _pair_layouts(self) -> Dict[str, TensorMap]:
         targets = densify_atomic_basis_dataset_info(self.dataset_info).targets
@@ -122,10 +129,17 @@ class Baseline(torch.nn.Module):
             predictions = self._sparsify(systems, predictions)
             for model in self.additive_models:
                 known: Dict[str, ModelOutput] = {}
+                of_basis: Dict[str, ModelOutput] = {}
                 for name in predictions.keys():
                     if name in model.outputs:  # type: ignore[operator]
-                        known[name] = ModelOutput(sample_kind="atom")
-                for name, value in model(systems, known, selected_atoms).items():
+                        if name in self.atomic_basis_targets:
+                            of_basis[name] = ModelOutput(sample_kind="atom")
+                        else:
+                            known[name] = ModelOutput(sample_kind="atom")
+                values = model(systems, known, selected_atoms)
+                if len(of_basis) > 0:  # metatrain can't select atoms of these
+                    values.update(model(systems, of_basis, None))
+                for name, value in values.items():
                     if name in summed:
                         value = sum_over_atoms(value)
                     predictions[name] = add_matching_blocks(predictions[name], value)
@@ -155,8 +169,19 @@ class Baseline(torch.nn.Module):
         """Give atomic-basis targets the layout with the types of atoms as keys."""
         for name, info in self.dataset_info.targets.items():
             if name in predictions and info.is_atomic_basis:
+                samples = predictions[name].block(0).samples
+                # metatrain expects a sample for every atom unless it is told of which
+                # types they are, and pairs in every structure
+                types: Optional[torch.Tensor] = None
+                with_samples = systems
+                if "atom" in samples.names:
+                    types = types_of_samples(systems, samples)
+                elif len(samples) > 0:
+                    system = samples.column("system").to(torch.int64)
+                    present: List[int] = torch.unique(system).tolist()
+                    with_samples = [systems[i] for i in present]
                 predictions[name] = sparsify_atomic_basis_target(
-                    systems, predictions[name], info.layout
+                    with_samples, predictions[name], info.layout, types
                 )
         return predictions
 
@@ -168,6 +193,7 @@ class Baseline(torch.nn.Module):
         """
         self.dataset_info = merged_info
         self.atomic_targets = self._targets_of("atom")
+        self.atomic_basis_targets = self._targets_on_atomic_basis()
         self.pair_scales.add(self._pair_layouts())
         dataset_info = without_pairs(dataset_info)
         merged_info = without_pairs(merged_info)
@@ -257,14 +283,18 @@ def add_matching_blocks(prediction: TensorMap, contribution: TensorMap) -> Tenso
 
     :param prediction: what to add to.
     :param contribution: what to add, such as a composition baseline, which has scalar
-        blocks only; same samples, components and properties.
+        blocks only; same components and properties, and the same samples or more.
     :return: the sum, with the blocks of the prediction.
     """
     blocks: List[TensorBlock] = []
     for key, block in prediction.items():
         values = block.values
         if key in contribution.keys:
-            values = values + contribution.block(key).values.to(values)
+            other = contribution.block(key)
+            added = other.values.to(values)
+            if len(added) != len(values):
+                added = added[other.samples.select(block.samples)]
+            values = values + added
         blocks.append(
             TensorBlock(values, block.samples, block.components, block.properties)
         )

@@ -28,6 +28,7 @@ from .coefficients import Network
 from .density import Density, EdgeFunctions, NeighborSum
 from .documentation import ModelHypers
 from .new_types import check_types_can_be_added
+from .size import check_size
 from .systems import TypeIndex
 
 
@@ -101,8 +102,9 @@ class MetatrainModel(ModelInterface[ModelHypers]):
         :param dataset_info: the data to go on with.
         :param model_hypers: hyperparameters asked for, which must be the model's own.
         :return: this model.
-        :raises ValueError: if the hyperparameters differ, or if the data have atomic
-            types that the model does not know and can't learn.
+        :raises ValueError: if the hyperparameters differ, if the data have atomic types
+            that the model does not know and can't learn, or if the model would become
+            too large.
         """
         if model_hypers is not None:
             raise_if_hypers_mismatch(
@@ -115,6 +117,7 @@ class MetatrainModel(ModelInterface[ModelHypers]):
         if has_new_types:
             self._add_types(merged_info.atomic_types)
         train_info = densify_atomic_basis_dataset_info(merged_info)
+        check_size(self.hypers, train_info)
         new_targets = [name for name in merged_info.targets if name not in self.outputs]
         for name in new_targets:
             self.add_target(name, train_info.targets[name])

@@ -19,6 +19,7 @@ from .exchange import exchange_symmetry
 from .interface import MetatrainModel
 from .invariants import make_invariants
 from .messages import Messages
+from .size import check_size
 from .systems import TypeIndex, atom_labels, edge_vectors
 from .targets import TargetHead, target_irreps
 
@@ -36,11 +37,14 @@ class ScalarTensor(MetatrainModel):
 
     :param hypers: hyperparameters of the model.
     :param dataset_info: atomic types, length unit and targets.
-    :raises ValueError: if the model can't predict a target, saying why.
+    :raises ValueError: if the model can't predict a target, saying why, or if it would
+        be too large for any machine.
     """
 
     def __init__(self, hypers: ModelHypers, dataset_info: DatasetInfo) -> None:
         super().__init__(hypers, dataset_info, self.__default_metadata__)
+        train_info = densify_atomic_basis_dataset_info(dataset_info)
+        check_size(hypers, train_info)
         self.atomic_types = dataset_info.atomic_types
         num_types = len(self.atomic_types)
 
@@ -95,7 +99,6 @@ class ScalarTensor(MetatrainModel):
         # metatrain's LLPR reads these two
         self.last_layer_feature_size = num_features
         self.last_layer_parameter_names: Dict[str, List[str]] = {}
-        train_info = densify_atomic_basis_dataset_info(dataset_info)
         for name, info in train_info.targets.items():
             self.add_target(name, info)
         for option in ("index_symmetry", "exchange_symmetry"):

@@ -58,6 +58,17 @@ def atom_labels(systems: List[System]) -> Labels:
     return Labels(["system", "atom"], torch.cat(values))
 
 
+def types_of_samples(systems: List[System], samples: Labels) -> torch.Tensor:
+    """The types of some atoms of the structures.
+
+    :param systems: structures.
+    :param samples: labels ``(system, atom)``.
+    :return: ``(samples,)``
+    """
+    types = torch.cat([system.types for system in systems])
+    return types[atom_labels(systems).to(samples.device).select(samples)]
+
+
 def edge_vectors(
     systems: List[System], options: NeighborListOptions
 ) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

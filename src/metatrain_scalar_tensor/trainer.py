@@ -242,6 +242,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
 
         :param model: the model.
         :param path: the file.
+        :raises OSError: if it can't be written, as on a full disk.
         """
         checkpoint = model.get_checkpoint()
         checkpoint.update(
@@ -259,8 +260,18 @@ class Trainer(TrainerInterface[TrainerHypers]):
             checkpoint["best_model_state_dict"] = self.best_model_state
         path = Path(check_file_extension(path, ".ckpt"))
         unfinished = path.with_suffix(".ckpt.unfinished")
-        torch.save(checkpoint, unfinished)
-        os.replace(unfinished, path)
+        try:
+            torch.save(checkpoint, unfinished)
+            os.replace(unfinished, path)
+        except (OSError, RuntimeError) as error:  # torch raises both
+            unfinished.unlink(missing_ok=True)
+            reason = str(error).partition("\n")[0]
+            raise OSError(
+                f"the checkpoint '{path}' could not be written, most likely because "
+                "the disk or your quota is full: make room, then go on with 'mtt train "
+                "... --restart auto'. Earlier checkpoints are as they were. The error "
+                f"was: {reason}"
+            ) from error
 
     @classmethod
     def load_checkpoint(
