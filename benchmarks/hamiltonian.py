@@ -36,8 +36,8 @@ from omegaconf import OmegaConf
 from scipy.spatial.transform import Rotation
 
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "hamiltonian"
-sys.path.insert(0, str(EXAMPLE))
+PROJECT = Path(__file__).parent.parent
+sys.path.insert(0, str(PROJECT / "examples" / "hamiltonian"))
 from evaluate import OFFSITE, ONSITE, OUTPUTS, predict  # noqa: E402
 
 
@@ -88,7 +88,7 @@ def equivariance_error(
 
 def run(settings: Record, train_path: Path, test_path: Path) -> Record:
     """Train and test once."""
-    options = OmegaConf.load(EXAMPLE / "options.yaml")
+    options = OmegaConf.load(PROJECT / "options" / "hamiltonian.yaml")
     changes = {"seed": settings["seed"], **VARIANTS[settings["variant"]]}
     changes["architecture.training.num_epochs"] = settings["epochs"]
     for path, value in changes.items():
@@ -97,8 +97,6 @@ def run(settings: Record, train_path: Path, test_path: Path) -> Record:
     if options.architecture.name == "pet":
         del options.training_set.targets[OFFSITE], outputs[OFFSITE]
     options.training_set.systems.read_from = str(train_path)
-    for target in options.training_set.targets.values():
-        target.read_from = str(train_path)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         start = time.perf_counter()

@@ -17,6 +17,7 @@ from metatomic.torch import load_atomistic_model
 from metatomic_ase import MetatomicCalculator
 from metatrain.cli.train import train_model
 from metatrain.utils.data.target_info import get_energy_target_info
+from metatrain.utils.errors import ArchitectureError
 from metatrain.utils.evaluate_model import evaluate_model
 from metatrain.utils.io import load_model
 from omegaconf import OmegaConf
@@ -324,6 +325,36 @@ def test_finetuning_starts_from_the_trained_weights(tmp_path):
             assert torch.equal(value, state[name]), name
 
 
+def test_finetuning_to_data_without_the_old_targets(tmp_path, caplog):
+    """They stay in the model; what they were fitted with does not change."""
+    trained = train(tmp_path / "trained", write_options())
+    options = write_options(systems=DATA / "shieldings.xyz")
+    options.architecture.training = {
+        "num_epochs": 1,
+        "num_workers": 0,
+        "finetune": {"read_from": str(tmp_path / "trained" / "model.ckpt")},
+    }
+    options.training_set.targets = {
+        "mtt::shielding": {
+            "key": "shielding",
+            "sample_kind": "atom",
+            "type": {"cartesian": {"rank": 2}},
+        }
+    }
+    with caplog.at_level(logging.WARNING):
+        finetuned = train(tmp_path / "finetuned", options)
+    assert "'mtt::mu' of the trained model is not in the data" in caplog.text
+    before, after = trained["best_model_state_dict"], finetuned["model_state_dict"]
+    network = [name for name in before if name.startswith("network")]
+    assert not all(torch.equal(before[name], after[name]) for name in network)
+    of_alpha = [n for n in before if n.startswith("baseline") and "mtt::alpha" in n]
+    assert of_alpha
+    for name in of_alpha:
+        assert torch.equal(before[name], after[name]), name
+    outputs = load_atomistic_model(tmp_path / "finetuned" / "model.pt").capabilities()
+    assert {"mtt::mu", "mtt::alpha", "mtt::shielding"} <= set(outputs.outputs)
+
+
 def test_llpr_wraps_the_model(tmp_path):
     """metatrain's last-layer uncertainties, for an energy."""
     options = write_options(systems=DATA / "ethanol_reduced_100.xyz")
@@ -345,6 +376,22 @@ def test_llpr_wraps_the_model(tmp_path):
     assert {"energy_uncertainty", "energy_ensemble"} <= set(
         model.capabilities().outputs
     )
+
+
+def test_llpr_makes_no_ensembles_of_tensors(tmp_path):
+    """Their values are no linear function of the features, as it takes them to be."""
+    train(tmp_path / "run", write_options())
+    options = write_options()
+    options.architecture = {
+        "name": "llpr",
+        "model": {"num_ensemble_members": {"mtt::mu": 3}},
+        "training": {
+            "model_checkpoint": str(tmp_path / "run" / "model.ckpt"),
+            "batch_size": 4,
+        },
+    }
+    with pytest.raises(ArchitectureError, match="mtt::mu"):
+        train_model(options, output=tmp_path / "llpr.pt", checkpoint_dir=tmp_path)
 
 
 def test_average_of_weights():

@@ -257,8 +257,9 @@ class ScalarTensor(MetatrainModel):
             sample_kind="atom", description=f"last-layer features of {name}"
         )
         self.last_layer_names[name] = last_layer_name
-        self.last_layer_parameter_names[name] = [
-            f"heads.{name}.{parameter}"
-            for parameter, _ in head.named_parameters()
-            if ".coefficients." in parameter
-        ]
+        if info.is_scalar:  # others are no linear function of the features alone
+            self.last_layer_parameter_names[name] = [
+                f"heads.{name}.{parameter}"
+                for parameter, _ in head.named_parameters()
+                if ".coefficients." in parameter
+            ]

@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Union
 
 import torch
 from metatensor.torch import TensorMap
-from metatrain.utils.data import Dataset, DatasetInfo
+from metatrain.utils.data import Dataset, DatasetInfo, TargetInfo
 
 from ..o3 import cartesian_irreps
 
@@ -21,7 +21,8 @@ def check_datasets(
 ) -> None:
     """Refuse structures and targets from which nothing can be learned.
 
-    A NaN is fine: it stands for a missing value and is left out of the loss.
+    A NaN is fine: it stands for a missing value and is left out of the loss. So is a
+    target that only the model has, from an earlier training.
 
     :param train_datasets: training sets.
     :param val_datasets: validation sets.
@@ -32,12 +33,14 @@ def check_datasets(
         without any value in the training set. The message says where.
     """
     known_types = set(info.atomic_types)
+    targets = _targets_of_data(train_datasets + val_datasets, info)
     bases_of = {
         name: cartesian_irreps(len(info.targets[name].component_labels[0]), symmetry)[1]
         for name, symmetry in index_symmetry.items()
+        if name in targets
     }
     for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
-        num_values = dict.fromkeys(info.targets, 0)
+        num_values = dict.fromkeys(targets, 0)
         dataset: Any  # torch's Subset does not say that it can be iterated over
         for dataset in datasets:
             for i, sample in enumerate(dataset):
@@ -51,7 +54,7 @@ def check_datasets(
                         f" and the model is for {info.atomic_types}: add them to "
                         "'atomic_types' of a new model, or take the structure out"
                     )
-                for name, target in info.targets.items():
+                for name, target in targets.items():
                     if name in sample._fields:
                         num_values[name] += _check_target(
                             f"target '{name}' of {where}", sample[name], target.layout
@@ -64,6 +67,20 @@ def check_datasets(
                                 index_symmetry[name],
                             )
         _check_number_of_values(part, num_values)
+
+
+def _targets_of_data(datasets: Datasets, info: DatasetInfo) -> Dict[str, TargetInfo]:
+    """The targets that a dataset has; the model may have others when it goes on."""
+    filled: Any = [dataset for dataset in datasets if len(dataset) > 0]
+    # all samples of a dataset have the same fields
+    fields = {name for dataset in filled for name in dataset[0]._fields}
+    for name in sorted(set(info.targets) - fields):
+        logging.warning(
+            f"target '{name}' of the trained model is not in the data: the weights "
+            "that it shares with the others change, and its predictions get worse. "
+            "Train with its data too if you still need it"
+        )
+    return {name: target for name, target in info.targets.items() if name in fields}
 
 
 def _source_index(dataset: Any, i: int) -> int:
