@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import metatrain.__main__
+import metatrain_scalar_tensor.report.command
 from helpers import DATA
 from omegaconf import OmegaConf
 
@@ -113,6 +114,8 @@ class Workplace:
             if program == "mtt":
                 patch.setattr(sys, "argv", [program, *arguments])
                 metatrain.__main__.main()
+            elif program == "scalar-tensor":
+                metatrain_scalar_tensor.report.command.main(arguments)
             else:
                 assert program == "python", f"what is '{program}'?"
                 patch.setattr(sys, "argv", arguments)
