@@ -59,16 +59,15 @@ def test_batches_give_what_single_structures_give(example, frames, batch_size):
     results = functions["energies_and_forces"](calculator, frames, batch_size)
     dipoles = functions["tensors"](calculator, frames, "mtt::mu", batch_size)
     request = {"mtt::mu": ModelOutput(sample_kind="system")}
+    single = MetatomicCalculator(example / "ethanol.pt", additional_outputs=request)
     for i, frame in enumerate(frames):
-        frame.calc = MetatomicCalculator(
-            example / "ethanol.pt", additional_outputs=request
-        )
+        frame.calc = single
         energy = frame.get_potential_energy()
         assert results["energy"][i] == pytest.approx(energy, abs=1e-10, rel=0)
         np.testing.assert_allclose(
             results["forces"][i], frame.get_forces(), atol=1e-10, rtol=0
         )
-        dipole = frame.calc.additional_outputs["mtt::mu"].block().values.detach()
+        dipole = single.additional_outputs["mtt::mu"].block().values.detach()
         np.testing.assert_allclose(dipoles[i], dipole[0, :, 0], atol=1e-10, rtol=0)
 
 
