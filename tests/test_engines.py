@@ -12,67 +12,19 @@ import pytest
 import torch
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
+from ethanol import train_on_ethanol
 from helpers import DATA, link, predict
 from metatomic.torch import ModelOutput
 from metatomic_ase import MetatomicCalculator
-from metatrain.cli.train import train_model
 from metatrain.utils.io import load_model
 from packaging.requirements import Requirement
 
-from options import write_options
-
-
-def train_on_ethanol(folder, precision, **changes):
-    """A model of ethanol after a short training, exported."""
-    options = write_options(
-        systems=DATA / "ethanol_reduced_100.xyz",
-        base_precision=precision,
-        validation_set=0.1,
-        test_set=0.1,
-        architecture__model={
-            "expansion": {
-                "basis": {"max_angular": 4, "radial": {"max_radial": 4}},
-                "cutoff": {"radius": 4.0},
-            },
-            "network": {"num_neurons_per_layer": 32},
-        },
-        architecture__training={"num_epochs": 10, "learning_rate": 3e-3},
-        **changes,
-    )
-    options.training_set.targets = {
-        "energy": {
-            "key": "energy",
-            "unit": "kcal/mol",
-            "forces": {"key": "forces"},
-            "stress": False,
-        },
-        "mtt::dipole": {
-            # not the true dipole, which the data do not have, but a vector
-            "key": "first_force",
-            "type": {"cartesian": {"rank": 1}},
-        },
-    }
-    frames = ase.io.read(DATA / "ethanol_reduced_100.xyz", ":")
-    for frame in frames:
-        frame.info["energy"] = frame.get_potential_energy()
-        frame.arrays["forces"] = frame.get_forces()
-        frame.info["first_force"] = frame.get_forces()[0]
-        frame.calc = None
-    ase.io.write(folder / "data.xyz", frames, format="extxyz")
-    options.training_set.systems.read_from = str(folder / "data.xyz")
-    train_model(
-        options,
-        output=folder / "model.pt",
-        extensions=folder / "extensions",
-        checkpoint_dir=folder,
-    )
-    return folder
-
 
 @pytest.fixture(scope="module", params=[32, 64], ids=["float32", "float64"])
-def trained(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp(f"float{request.param}")
-    return train_on_ethanol(folder, request.param)
+def trained(request, tmp_path_factory, ethanol):
+    if request.param == 64:
+        return ethanol
+    return train_on_ethanol(tmp_path_factory.mktemp("float32"), 32)
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +77,12 @@ def test_energy_is_conserved_with_messages(trained_with_messages, cell):
 def test_custom_outputs_along_a_trajectory(trained):
     atoms = ase.io.read(DATA / "ethanol_reduced_100.xyz", "0")
     atoms.calc = calculator(
-        trained, additional_outputs={"mtt::dipole": ModelOutput(sample_kind="system")}
+        trained, additional_outputs={"mtt::mu": ModelOutput(sample_kind="system")}
     )
     atoms.get_potential_energy()
-    (exported,) = atoms.calc.additional_outputs["mtt::dipole"].block().values
+    (exported,) = atoms.calc.additional_outputs["mtt::mu"].block().values
     model = load_model(trained / "model.ckpt").eval()
-    expected = predict(model, [atoms], ["mtt::dipole"], "system")["mtt::dipole"]
+    expected = predict(model, [atoms], ["mtt::mu"], "system")["mtt::mu"]
     torch.testing.assert_close(
         exported.double().cpu(),
         expected.block().values[0].double(),
