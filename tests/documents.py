@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import metatrain.__main__
-import metatrain_scalar_tensor.report.command
 from helpers import DATA
 from omegaconf import OmegaConf
+
+import metatrain_scalar_tensor.report.command
 
 
 PROJECT = DATA.parent
