@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install, check and test. Arguments are passed on to pytest: scripts/test.sh -k dipole
+# Install, check and test, on two cores. Arguments are passed on to pytest:
+# scripts/test.sh -k dipole
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh test
@@ -7,4 +8,5 @@ cd "$(dirname "$0")/.."
 ruff format --check
 ruff check
 mypy
-python -m pytest "$@"
+# whole files for each of two processes: their fixtures are made once
+OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile "$@"

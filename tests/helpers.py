@@ -22,7 +22,6 @@ from metatrain_scalar_tensor import ScalarTensor
 
 
 DATA = Path(__file__).parent.parent / "data"
-EXAMPLES = DATA.parent / "examples"
 TYPES = [1, 6, 7, 8]
 
 

@@ -325,14 +325,20 @@ def test_finetuning_starts_from_the_trained_weights(tmp_path):
             assert torch.equal(value, state[name]), name
 
 
-def test_finetuning_to_data_without_the_old_targets(tmp_path, caplog):
-    """They stay in the model; what they were fitted with does not change."""
-    trained = train(tmp_path / "trained", write_options())
+@pytest.fixture(scope="module")
+def trained_model(tmp_path_factory):
+    """Dipoles and polarizabilities, and the checkpoint of it."""
+    folder = tmp_path_factory.mktemp("before") / "run"
+    return folder / "model.ckpt", train(folder, write_options())
+
+
+def options_of_shieldings(**finetune):
+    """Data that have none of the old targets."""
     options = write_options(systems=DATA / "shieldings.xyz")
     options.architecture.training = {
-        "num_epochs": 1,
+        "num_epochs": 2,
         "num_workers": 0,
-        "finetune": {"read_from": str(tmp_path / "trained" / "model.ckpt")},
+        "finetune": finetune,
     }
     options.training_set.targets = {
         "mtt::shielding": {
@@ -341,9 +347,16 @@ def test_finetuning_to_data_without_the_old_targets(tmp_path, caplog):
             "type": {"cartesian": {"rank": 2}},
         }
     }
+    return options
+
+
+def test_finetuning_to_data_without_the_old_targets(trained_model, tmp_path, caplog):
+    """They stay in the model; what they were fitted with does not change."""
+    path, trained = trained_model
     with caplog.at_level(logging.WARNING):
-        finetuned = train(tmp_path / "finetuned", options)
-    assert "'mtt::mu' of the trained model is not in the data" in caplog.text
+        options = options_of_shieldings(read_from=str(path))
+        finetuned = train(tmp_path / "run", options)
+    assert "['mtt::alpha', 'mtt::mu'] of the trained model are not" in caplog.text
     before, after = trained["best_model_state_dict"], finetuned["model_state_dict"]
     network = [name for name in before if name.startswith("network")]
     assert not all(torch.equal(before[name], after[name]) for name in network)
@@ -351,8 +364,35 @@ def test_finetuning_to_data_without_the_old_targets(tmp_path, caplog):
     assert of_alpha
     for name in of_alpha:
         assert torch.equal(before[name], after[name]), name
-    outputs = load_atomistic_model(tmp_path / "finetuned" / "model.pt").capabilities()
-    assert {"mtt::mu", "mtt::alpha", "mtt::shielding"} <= set(outputs.outputs)
+    outputs = load_atomistic_model(tmp_path / "run" / "model.pt").capabilities().outputs
+    assert {"mtt::mu", "mtt::alpha", "mtt::shielding"} <= set(outputs)
+
+
+def test_finetuning_of_heads_leaves_the_other_targets_alone(trained_model, tmp_path):
+    """Also after a restart; the new target is learned."""
+    path, trained = trained_model
+    options = options_of_shieldings(read_from=str(path), method="heads")
+    train(tmp_path / "two", options)
+    options.architecture.training.num_epochs = 4
+    finetuned = train(
+        tmp_path / "four", options, restart_from=tmp_path / "two" / "model.ckpt"
+    )
+    before, after = trained["best_model_state_dict"], finetuned["model_state_dict"]
+    for name in before:
+        if "buffer" not in name:
+            assert torch.equal(before[name], after[name]), name
+    frames = ase.io.read(DATA / "qm7x_test.xyz", ":3")
+    models = [load_model(p).eval() for p in (path, tmp_path / "four" / "model.ckpt")]
+    for target in ("mtt::mu", "mtt::alpha"):
+        old, new = (predict(m, frames, [target], "system")[target] for m in models)
+        assert torch.equal(old.block().values, new.block().values)
+    start, end = (
+        load_model(tmp_path / run / "model.ckpt").state_dict()
+        for run in ("two", "four")
+    )
+    of_head = [n for n in start if n.startswith("heads.mtt::shielding")]
+    assert of_head
+    assert not all(torch.equal(start[n], end[n]) for n in of_head)
 
 
 def test_llpr_wraps_the_model(tmp_path):

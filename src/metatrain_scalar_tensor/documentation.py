@@ -260,6 +260,10 @@ class FinetuneHypers(TypedDict):
 
     read_from: str
     """Path of the checkpoint (``.ckpt``) to start from."""
+    method: NotRequired[Literal["full", "heads"]]
+    """``full``, the default, changes all weights. ``heads`` leaves the features as they
+    are, and changes what only the targets in the data use, their heads and tensors: the
+    predictions of the model's other targets stay exactly the same."""
 
 
 class TraceHypers(TypedDict):

@@ -28,6 +28,7 @@ from .training.averaging import WeightAverage
 from .training.baseline import fit_baseline, fit_pair_scales
 from .training.checks import Datasets, check_datasets
 from .training.epoch import EpochRunner
+from .training.finetuning import choose_weights
 from .training.loaders import Loaders, build_collate_fn
 from .training.log import Log
 from .training.processes import Processes, start_processes
@@ -93,6 +94,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
             model.hypers["index_symmetry"],
         )
         model.to(device=processes.device, dtype=dtype).train()
+        choose_weights(model, train_datasets, self.hypers.get("finetune"))
         fit_baseline(
             model.baseline, self.hypers, train_datasets, processes, checkpoint_dir
         )
@@ -119,7 +121,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
 
         traces = TraceSupervision(model, self.hypers["trace_supervision"])
         traces.to(device=processes.device, dtype=dtype)
-        weights = [*model.parameters(), *traces.parameters()]
+        weights = [w for w in model.parameters() if w.requires_grad]
+        weights += traces.parameters()
         optimizer = torch.optim.Adam(
             weights, lr=self.hypers["learning_rate"], fused=True
         )

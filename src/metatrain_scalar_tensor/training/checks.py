@@ -1,11 +1,11 @@
 """Looking at the data before any time is spent on them."""
 
 import logging
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, List, Set, Union
 
 import torch
 from metatensor.torch import TensorMap
-from metatrain.utils.data import Dataset, DatasetInfo, TargetInfo
+from metatrain.utils.data import Dataset, DatasetInfo
 
 from ..o3 import cartesian_irreps
 
@@ -33,7 +33,10 @@ def check_datasets(
         without any value in the training set. The message says where.
     """
     known_types = set(info.atomic_types)
-    targets = _targets_of_data(train_datasets + val_datasets, info)
+    targets = {
+        name: info.targets[name]
+        for name in sorted(targets_of_data(train_datasets + val_datasets, info))
+    }
     bases_of = {
         name: cartesian_irreps(len(info.targets[name].component_labels[0]), symmetry)[1]
         for name, symmetry in index_symmetry.items()
@@ -69,18 +72,16 @@ def check_datasets(
         _check_number_of_values(part, num_values)
 
 
-def _targets_of_data(datasets: Datasets, info: DatasetInfo) -> Dict[str, TargetInfo]:
-    """The targets that a dataset has; the model may have others when it goes on."""
+def targets_of_data(datasets: Datasets, info: DatasetInfo) -> Set[str]:
+    """The targets that a dataset has; the model may have others when it goes on.
+
+    :param datasets: data sets, training or validation.
+    :param info: targets of the model.
+    """
     filled: Any = [dataset for dataset in datasets if len(dataset) > 0]
     # all samples of a dataset have the same fields
     fields = {name for dataset in filled for name in dataset[0]._fields}
-    for name in sorted(set(info.targets) - fields):
-        logging.warning(
-            f"target '{name}' of the trained model is not in the data: the weights "
-            "that it shares with the others change, and its predictions get worse. "
-            "Train with its data too if you still need it"
-        )
-    return {name: target for name, target in info.targets.items() if name in fields}
+    return fields & set(info.targets)
 
 
 def _source_index(dataset: Any, i: int) -> int:
