@@ -97,12 +97,12 @@ class Workplace:
     def run_command(self, line, monkeypatch):
         """Run a line of a shell in this process, unless that has been done already.
 
-        Nothing is installed; of scripts, what they do to data is run.
+        Nothing is installed; of scripts, what they do with metatrain is run.
         """
         program, *arguments = shlex.split(line, comments=True)
         if program.startswith("./"):
             for of_script in lines_of((PROJECT / program).read_text()):
-                if of_script.startswith(("mtt ", "python scripts/")):
+                if of_script.startswith("mtt "):
                     self.run_command(of_script, monkeypatch)
             return
         if program == "pip":

@@ -463,9 +463,19 @@ def test_learning_rate_rises_and_decays_to_zero():
     assert np.all(np.diff(rates[10:]) < 0) and rates[-1] < 1e-3
 
 
-def test_two_processes_train_together(tmp_path):
-    """As two SLURM tasks on one machine, connected by gloo."""
-    options = write_options(architecture__training={"num_epochs": 2, "batch_size": 2})
+def test_two_processes_train_as_one_does(tmp_path):
+    """As two SLURM tasks on one machine, connected by gloo, with half a batch each."""
+    options = write_options(validation_set=0.25, test_set=0.5)  # of 80
+    options.architecture.training.num_epochs = 0
+    before = train(tmp_path / "start", options)["model_state_dict"]
+    options.architecture.training.update(
+        num_epochs=3,
+        batch_size=20,
+        finetune={"read_from": str(tmp_path / "start" / "model.ckpt")},
+    )
+    expected = train(tmp_path / "alone", options)["model_state_dict"]
+
+    options.architecture.training.batch_size = 10
     with socket.socket() as free:
         free.bind(("localhost", 0))
         options.architecture.training.distributed_port = free.getsockname()[1]
@@ -495,9 +505,12 @@ def test_two_processes_train_together(tmp_path):
     outputs = [process.communicate(timeout=300)[0] for process in processes]
     assert [p.returncode for p in processes] == [0, 0], "\n".join(outputs)
     assert "Training on 2 x cpu" in outputs[0]
-    model = load_atomistic_model(tmp_path / "0" / "model.pt")
-    assert "mtt::mu" in model.capabilities().outputs
     assert not (tmp_path / "1" / "model.pt").exists()
+    together = torch.load(tmp_path / "0" / "model.ckpt", weights_only=False)
+    for name, weights in expected.items():
+        found = together["model_state_dict"][name]
+        torch.testing.assert_close(found, weights, rtol=1e-7, atol=1e-9)
+    assert any(not torch.equal(before[name], expected[name]) for name in expected)
 
 
 def test_training_reaches_what_the_model_itself_can_produce(tmp_path):
