@@ -365,7 +365,7 @@ def test_sets_of_their_own_files(workplace, monkeypatch):
 def test_pairs_of_atoms(tmp_path, monkeypatch, capsys):
     """Targets of pairs are compared pair by pair."""
     monkeypatch.chdir(tmp_path)
-    options = OmegaConf.load(DATA.parent / "examples" / "hamiltonian" / "options.yaml")
+    options = OmegaConf.load(DATA.parent / "options" / "hamiltonian.yaml")
     data = str(DATA / "hamiltonian" / "water_sto3g.zip")
     options.training_set.systems.read_from = data
     for target in options.training_set.targets.values():

@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-import torch
 from metatomic.torch import AtomisticModel
 from metatrain.utils.data import Dataset, TargetInfo, get_dataset, load_indices
 from metatrain.utils.io import load_model
@@ -113,13 +112,9 @@ class Run:
 
     @cached_property
     def best_epoch(self) -> Optional[int]:
-        """The epoch whose weights the model has; ``None`` if the file doesn't say."""
-        if self.model_file.suffix != ".ckpt":
-            return None
-        checkpoint = torch.load(
-            self.model_file, weights_only=False, map_location="cpu", mmap=True
-        )
-        return checkpoint.get("best_epoch")
+        """The epoch whose weights the model has; ``None`` if the log doesn't say."""
+        epochs = re.findall(r"best model from epoch (\d+)", self.log)
+        return int(epochs[-1]) if epochs else None
 
     @property
     def num_training_structures(self) -> int:
