@@ -10,6 +10,7 @@ up to five times that of the dynamics.
 """
 
 import argparse
+from concurrent.futures import ProcessPoolExecutor
 
 import ase.build
 import ase.io
@@ -23,6 +24,15 @@ from reference import (
     normal_modes,
     relaxed,
 )
+
+
+def labelled(frame: ase.Atoms) -> ase.Atoms:
+    """The structure with all that the model learns."""
+    state = kohn_sham(frame)
+    frame.info["energy"], frame.arrays["forces"] = energy_and_forces(state)
+    dipole, polarizability = dipole_and_polarizability(state)
+    frame.info["mu"], frame.info["alpha"] = dipole, polarizability.ravel()
+    return frame
 
 
 def main() -> None:
@@ -48,18 +58,14 @@ def main() -> None:
     # of the normal coordinates, in ASE's units: √amu Å and their inverse time
     frequencies = 2 * np.pi * 100 * ase.units._c * wavenumbers / ase.units.second
     frames = []
-    for i in range(arguments.number):
+    for _ in range(arguments.number):
         energy = ase.units.kB * rng.uniform(0, arguments.temperature)
         coordinates = rng.normal(scale=np.sqrt(energy) / frequencies)
         frame = water.copy()
         frame.positions += np.einsum("q,qax->ax", coordinates, modes)
-        state = kohn_sham(frame)
-        frame.info["energy"], frame.arrays["forces"] = energy_and_forces(state)
-        dipole, polarizability = dipole_and_polarizability(state)
-        frame.info["mu"], frame.info["alpha"] = dipole, polarizability.ravel()
         frames.append(frame)
-        if (i + 1) % 20 == 0:
-            print(f"{i + 1} of {arguments.number} geometries", flush=True)
+    with ProcessPoolExecutor() as processes:
+        frames = list(processes.map(labelled, frames))
     ase.io.write("water.xyz", frames)
 
 

@@ -9,7 +9,7 @@ from typing import Dict, Tuple
 import ase
 import numpy as np
 from ase.units import Bohr, Hartree
-from pyscf import dft, gto
+from pyscf import dft, gto, lib
 from pyscf.hessian import thermo
 from scipy.optimize import minimize
 
@@ -20,6 +20,7 @@ with warnings.catch_warnings():
 
 
 FUNCTIONAL, BASIS = "PBE0", "def2-svpd"
+lib.num_threads(1)  # more take longer for so small a molecule
 
 
 def kohn_sham(atoms: ase.Atoms) -> dft.rks.RKS:
