@@ -42,7 +42,13 @@ def spectrum_of_derivative(
     :return: wavenumbers in 1/cm, ``(n,)``, and the density, ``(n, ...)``, in the square
         of A's unit over Å² amu, per 1/cm
     """
-    frequency, power = periodogram(values, 1 / (step * stride), window="hann", axis=0)
+    frequency, power = periodogram(
+        values,
+        1 / (step * stride),
+        window="hann",
+        nfft=8 * len(values),  # zeros behind the values make a smooth curve
+        axis=0,
+    )
     # velocity Verlet turns a harmonic frequency ω into 2/Δt arcsin(ω Δt/2)
     omega = 2 / step * np.sin(np.pi * frequency * step)
     power = power.reshape(len(omega), -1) * (omega**2)[:, None]
@@ -157,25 +163,46 @@ def line_of_table(name: str, found: Spectra) -> str:
     return f"{name:20s}" + " ".join(cells)
 
 
+def windows(lines: np.ndarray, margin: float = 120.0) -> List[Tuple[float, float]]:
+    """Parts of the axis that have bands, in 1/cm."""
+    groups = np.split(lines, np.flatnonzero(np.diff(lines) > 3 * margin) + 1)
+    return [(group.min() - margin, group.max() + margin) for group in groups]
+
+
 def plot(dynamics: Dict[float, Spectra], harmonic: Spectra, path: str) -> None:
     """Draw both spectra at all temperatures, and the harmonic lines as sticks."""
-    figure, axes = plt.subplots(2, figsize=(7, 5), sharex=True, layout="constrained")
+    ranges = windows(harmonic["wavenumbers"])
+    figure, axes = plt.subplots(
+        len(UNITS),
+        len(ranges),
+        figsize=(7.5, 5),
+        width_ratios=[high - low for low, high in ranges],
+        sharex="col",
+        squeeze=False,
+        layout="constrained",
+    )
     colors = plt.get_cmap("plasma")(np.linspace(0.1, 0.6, len(dynamics)))
-    for axis, (kind, unit) in zip(axes, UNITS.items()):
-        for (temperature, spectra), color in zip(dynamics.items(), colors):
-            label = f"dynamics, {temperature:.0f} K"
-            axis.plot(spectra["wavenumbers"], spectra[kind], color=color, label=label)
-        axis.vlines([], 0, 1, color="0.6", label="harmonic (right axis)")
-        axis.set(ylim=(0, None), ylabel=f"{kind} ({unit} cm)")
-        sticks = axis.twinx()
-        sticks.vlines(
-            harmonic["wavenumbers"], 0, harmonic[kind], color="0.6", linewidth=2
-        )
-        sticks.set(ylim=(0, None), ylabel=unit)
-        axis.set_zorder(sticks.get_zorder() + 1)
-        axis.patch.set_visible(False)
-    axes[0].legend(loc="upper center")
-    axes[1].set(xlim=(1300, 4300), xlabel="wavenumber (1/cm)")
+    for row, (kind, unit) in zip(axes, UNITS.items()):
+        for axis, (low, high) in zip(row, ranges):
+            for (temperature, spectra), color in zip(dynamics.items(), colors):
+                nu = spectra["wavenumbers"]
+                here = (nu > low) & (nu < high)
+                label = f"dynamics, {temperature:.0f} K"
+                axis.plot(nu[here], spectra[kind][here], color=color, label=label)
+            axis.plot([], [], color="0.6", label="harmonic (right axis)")
+            axis.set(xlim=(low, high), ylim=(0, None))
+            sticks = axis.twinx()
+            here = (harmonic["wavenumbers"] > low) & (harmonic["wavenumbers"] < high)
+            sticks.vlines(
+                harmonic["wavenumbers"][here], 0, harmonic[kind][here], color="0.6"
+            )
+            sticks.set_ylim(0, None)
+            axis.set_zorder(sticks.get_zorder() + 1)  # lines before sticks
+            axis.patch.set_visible(False)
+        row[0].set_ylabel(f"{kind} ({unit} cm)")
+        sticks.set_ylabel(unit)
+    axes[0, -1].legend(loc="upper left", fontsize="small")
+    figure.supxlabel("wavenumber (1/cm)", fontsize="medium")
     figure.savefig(path, dpi=150)
 
 
