@@ -61,6 +61,12 @@ def commands(page):
     return [line for _, code in blocks(page, "bash") for line in lines_of(code)]
 
 
+def arguments_of(page, program):
+    """The words of all commands on a page that start with a program."""
+    words = [shlex.split(line, comments=True) for line in commands(page)]
+    return [line for line in words if line[0] == program]
+
+
 def literal_includes(page):
     """The files that a page shows."""
     paths = re.findall(r"^```{literalinclude} (\S+)", text_of(page), re.M)

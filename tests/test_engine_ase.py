@@ -6,7 +6,7 @@ import sys
 import ase.io
 import numpy as np
 import pytest
-from commands import commands
+from documents import arguments_of
 from ethanol import FRAMES
 from helpers import cartesian, make_model, molecules
 from metatomic.torch import ModelOutput
@@ -19,7 +19,7 @@ def run(example, monkeypatch):
     monkeypatch.chdir(example)
 
     def run(script, *changes):
-        typed = commands(example / "README.md", "python")
+        typed = arguments_of(example / "README.md", "python")
         arguments = next(words[2:] for words in typed if words[1] == script)
         arguments = [a.replace("../../data", str(FRAMES.parent)) for a in arguments]
         monkeypatch.setattr(sys, "argv", [script, *arguments, *changes])

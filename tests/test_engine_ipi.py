@@ -13,7 +13,7 @@ import ase.io
 import ase.units
 import numpy as np
 import pytest
-from commands import commands
+from documents import arguments_of
 from ipi import read_output
 from metatomic_ase import MetatomicCalculator
 
@@ -90,10 +90,21 @@ def assert_conserved(values):
     assert np.ptp(values["conserved"]) < 0.1 * np.ptp(values["potential"])
 
 
+def results(folder, name):
+    """Properties of a run, which began at the structure with the energy of ASE."""
+    values, _ = read_output(folder / f"{name}.out")
+    assert values["step"].tolist() == list(range(0, 101, 5))
+    start = ase.io.read(folder / "ethanol.xyz")
+    assert values["potential"][0] == pytest.approx(
+        energies(folder, [start])[0], abs=DIGITS
+    )
+    return values
+
+
 @pytest.mark.parametrize("mode", ["unix", "inet"])
 def test_langevin_dynamics(example, mode):
-    server = commands(example / "README.md", "i-pi")[0]
-    driver, inet_driver = commands(example / "README.md", "i-pi-driver-py")
+    server = arguments_of(example / "README.md", "i-pi")[0]
+    driver, inet_driver = arguments_of(example / "README.md", "i-pi-driver-py")
     if mode == "unix":
         run_over_unix_socket(example, server, driver)
     else:
@@ -103,12 +114,7 @@ def test_langevin_dynamics(example, mode):
         inputs.write_text(text.replace("<address>ethanol</address>", address))
         run_over_inet_socket(example, server, inet_driver)
 
-    values, _ = read_output(example / "ipi-nvt.out")
-    assert values["step"].tolist() == list(range(0, 101, 5))
-    start = ase.io.read(example / "ethanol.xyz")
-    assert values["potential"][0] == pytest.approx(
-        energies(example, [start])[0], abs=DIGITS
-    )
+    values = results(example, "ipi-nvt")
     frames = ase.io.read(example / "ipi-nvt.pos_0.extxyz", ":")
     assert len(frames) == 21
     np.testing.assert_allclose(
@@ -118,16 +124,11 @@ def test_langevin_dynamics(example, mode):
 
 
 def test_path_integrals(example):
-    server = commands(example / "README.md", "i-pi")[1]
-    driver = commands(example / "README.md", "i-pi-driver-py")[1]
+    server = arguments_of(example / "README.md", "i-pi")[1]
+    driver = arguments_of(example / "README.md", "i-pi-driver-py")[1]
     run_over_inet_socket(example, server, driver)
 
-    values, _ = read_output(example / "ipi-pimd.out")
-    assert values["step"].tolist() == list(range(0, 101, 5))
-    start = ase.io.read(example / "ethanol.xyz")
-    assert values["potential"][0] == pytest.approx(
-        energies(example, [start])[0], abs=DIGITS
-    )
+    values = results(example, "ipi-pimd")
     beads = [
         energies(example, ase.io.read(example / f"ipi-pimd.pos_{bead}.extxyz", ":"))
         for bead in range(8)
@@ -136,6 +137,6 @@ def test_path_integrals(example):
         values["potential"], np.mean(beads, axis=0), atol=DIGITS, rtol=0
     )
     assert_conserved(values)
-    classical = 1.5 * len(start) * ase.units.kB * 300
+    classical = 1.5 * len(ase.io.read(example / "ethanol.xyz")) * ase.units.kB * 300
     second_half = values["kinetic_cv"][len(values["kinetic_cv"]) // 2 :]
     assert second_half.mean() > 2 * classical  # zero-point motion, mostly of hydrogen

@@ -395,6 +395,15 @@ def test_finetuning_of_heads_leaves_the_other_targets_alone(trained_model, tmp_p
     assert not all(torch.equal(start[n], end[n]) for n in of_head)
 
 
+def llpr(folder, **ensembles):
+    """The architecture that wraps the model of a training."""
+    return {
+        "name": "llpr",
+        "model": {"num_ensemble_members": ensembles},
+        "training": {"model_checkpoint": str(folder / "model.ckpt"), "batch_size": 4},
+    }
+
+
 def test_llpr_wraps_the_model(tmp_path):
     """metatrain's last-layer uncertainties, for an energy."""
     options = write_options(systems=DATA / "ethanol_reduced_100.xyz")
@@ -402,14 +411,7 @@ def test_llpr_wraps_the_model(tmp_path):
         "energy": {"key": "energy", "unit": "kcal/mol", "forces": False}
     }
     train(tmp_path / "run", options)
-    options.architecture = {
-        "name": "llpr",
-        "model": {"num_ensemble_members": {"energy": 4}},
-        "training": {
-            "model_checkpoint": str(tmp_path / "run" / "model.ckpt"),
-            "batch_size": 4,
-        },
-    }
+    options.architecture = llpr(tmp_path / "run", energy=4)
     (tmp_path / "llpr").mkdir()
     train_model(options, output=tmp_path / "llpr.pt", checkpoint_dir=tmp_path / "llpr")
     model = load_atomistic_model(tmp_path / "llpr.pt")
@@ -422,14 +424,7 @@ def test_llpr_makes_no_ensembles_of_tensors(tmp_path):
     """Their values are no linear function of the features, as it takes them to be."""
     train(tmp_path / "run", write_options())
     options = write_options()
-    options.architecture = {
-        "name": "llpr",
-        "model": {"num_ensemble_members": {"mtt::mu": 3}},
-        "training": {
-            "model_checkpoint": str(tmp_path / "run" / "model.ckpt"),
-            "batch_size": 4,
-        },
-    }
+    options.architecture = llpr(tmp_path / "run", **{"mtt::mu": 3})
     with pytest.raises(ArchitectureError, match="mtt::mu"):
         train_model(options, output=tmp_path / "llpr.pt", checkpoint_dir=tmp_path)
 

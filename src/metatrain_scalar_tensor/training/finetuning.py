@@ -44,7 +44,7 @@ def _keep_all_but(targets: Set[str], model: ScalarTensor) -> None:
 
 def _only_used_by(targets: Set[str], part: Any) -> List[torch.nn.Module]:
     """Heads of these targets, and the tensors that no other target uses."""
-    heads = {name: head for name, head in part.heads.items() if name in targets}
+    heads = [head for name, head in part.heads.items() if name in targets]
     used_by_others = {
         symmetry
         for name, head in part.heads.items()
@@ -57,4 +57,4 @@ def _only_used_by(targets: Set[str], part: Any) -> List[torch.nn.Module]:
         bases[name].uses_products for name in used_by_others
     ):
         own.append(part.bases.products)
-    return [*heads.values(), *own]
+    return [*heads, *own]
