@@ -42,7 +42,7 @@ from metatrain.utils.neighbor_lists import (
 from omegaconf import OmegaConf
 from roofline import ceilings, work
 
-from metatrain_scalar_tensor.density import FusedExpansion
+from metatrain_scalar_tensor.density import EdgeFunctions, FusedExpansion
 from metatrain_scalar_tensor.systems import edge_vectors
 
 
@@ -188,14 +188,17 @@ def expansion(what: str, frame: ase.Atoms, gradients: bool) -> Optional[Step]:
             return spex(vectors, i, j, systems[0].types)
 
     else:
-        fused = FusedExpansion(hypers).float()
-        systems = prepare([fused.neighbor_list], frame, gradients)
-        script = torch.jit.script(fused)
+        edges = EdgeFunctions(hypers).float()
+        systems = prepare([edges.neighbor_list], frame, gradients)
+        edges, density = (
+            torch.jit.script(edges),
+            torch.jit.script(FusedExpansion(hypers).float()),
+        )
         atom_type = (systems[0].types == 8).to(torch.int64)
         types, scale = torch.arange(2), torch.ones(MAX_ANGULAR + 1)
 
         def evaluate() -> List[torch.Tensor]:
-            return script(systems, atom_type, types, scale)
+            return density(systems, atom_type, types, scale, edges(systems))
 
     weights = [torch.randn_like(x) for x in evaluate()]
 

@@ -19,6 +19,8 @@ from metatrain.utils.neighbor_lists import (
 )
 
 from metatrain_scalar_tensor import ScalarTensor
+from metatrain_scalar_tensor.density import Density, EdgeFunctions
+from metatrain_scalar_tensor.systems import TypeIndex
 
 
 DATA = Path(__file__).parent.parent / "data"
@@ -114,6 +116,26 @@ def prepare(model, frames, dtype=torch.float64):
         get_system_with_neighbor_lists(systems_to_torch(frame, dtype=dtype), lists)
         for frame in frames
     ]
+
+
+class Expansion(torch.nn.Module):
+    """The density as a function of structures alone."""
+
+    def __init__(self, expansion, engine, species=None):
+        super().__init__()
+        self.edges = EdgeFunctions(expansion)
+        self.density = Density(expansion, TYPES, engine, species or hypers()["species"])
+        self.double()
+
+    def requested_neighbor_lists(self):
+        return [self.edges.neighbor_list, *self.density.requested_neighbor_lists()]
+
+    def forward(self, systems):
+        return self.density(systems, TypeIndex(TYPES)(systems), self.edges(systems))
+
+    def calibrate(self, systems):
+        edges = self.edges(systems)
+        self.density.calibrate(systems, TypeIndex(TYPES)(systems), edges)
 
 
 def predict(model, frames, names, sample_kind="atom", selected_atoms=None):

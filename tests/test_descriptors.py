@@ -6,6 +6,7 @@ import pytest
 import torch
 from helpers import (
     TYPES,
+    Expansion,
     cluster,
     crystal,
     hypers,
@@ -13,17 +14,14 @@ from helpers import (
     molecules,
     prepare,
     spherical,
-    target,
 )
-from metatomic.torch import System, systems_to_torch
+from metatomic.torch import System
 from metatrain.utils.neighbor_lists import (
     get_requested_neighbor_lists,
     get_system_with_neighbor_lists,
 )
 
-from metatrain_scalar_tensor.density import Density
 from metatrain_scalar_tensor.invariants import PowerSpectrum
-from metatrain_scalar_tensor.systems import TypeIndex
 
 
 def slab():
@@ -34,7 +32,6 @@ def slab():
     return atoms
 
 
-SPECIES = hypers()["species"]
 FRAMES = {
     "molecules": molecules(2),
     "cluster": [cluster(30)],
@@ -92,18 +89,6 @@ def exact(expansion):
     return {**expansion, "basis": {**expansion["basis"], "spline_accuracy": None}}
 
 
-def systems_for(module, frames, dtype=torch.float64):
-    lists = get_requested_neighbor_lists(module)
-    return [
-        get_system_with_neighbor_lists(systems_to_torch(frame, dtype=dtype), lists)
-        for frame in frames
-    ]
-
-
-def expand(density, systems):
-    return density(systems, TypeIndex(TYPES)(systems))
-
-
 def rows_of(block, systems):
     """Numbers of the samples of a block among the atoms of all systems."""
     first_atom = torch.tensor([0] + [len(s) for s in systems]).cumsum(0)
@@ -114,13 +99,13 @@ def rows_of(block, systems):
 @pytest.mark.parametrize("expansion", EXPANSIONS.values(), ids=EXPANSIONS)
 @pytest.mark.parametrize("frames", FRAMES.values(), ids=FRAMES)
 def test_density_is_featomics_spherical_expansion(frames, expansion, engine):
-    density = Density(expansion, TYPES, engine, SPECIES).double()
-    systems = systems_for(density, frames)
-    values = expand(density, systems)
-    num_radial = density.num_channels // len(TYPES)
+    expand = Expansion(expansion, engine)
+    systems = prepare(expand, frames)
+    values = expand(systems)
+    num_radial = expand.density.num_channels // len(TYPES)
     total = 0.0
     calculator = featomic.torch.SphericalExpansion(**exact(expansion))
-    reference = calculator(systems_for(calculator, frames))
+    reference = calculator(prepare(calculator, frames))
     for key, block in reference.items():
         q = TYPES.index(int(key["neighbor_type"]))
         ours = values[int(key["o3_lambda"])][rows_of(block, systems)]
@@ -136,7 +121,7 @@ def test_density_is_featomics_spherical_expansion(frames, expansion, engine):
 def test_engines_have_the_same_gradients(frames, expansion):
     gradients = []
     for engine in ("featomic", "torch"):
-        density = Density(expansion, TYPES, engine, SPECIES).double()
+        expand = Expansion(expansion, engine)
         leaves, systems = [], []
         for frame in frames:
             positions = torch.tensor(frame.positions, requires_grad=True)
@@ -150,10 +135,10 @@ def test_engines_have_the_same_gradients(frames, expansion):
                 cell=cell,
                 pbc=torch.tensor(frame.pbc),
             )
-            lists = get_requested_neighbor_lists(density)
+            lists = get_requested_neighbor_lists(expand)
             systems.append(get_system_with_neighbor_lists(system, lists))
         torch.manual_seed(0)
-        total = sum((x * torch.randn_like(x)).sum() for x in expand(density, systems))
+        total = sum((x * torch.randn_like(x)).sum() for x in expand(systems))
         grads = torch.autograd.grad(total, leaves, allow_unused=True)
         gradients.append([torch.zeros(3) if g is None else g for g in grads])
     for ours, reference in zip(*gradients[::-1]):
@@ -165,8 +150,8 @@ def test_engines_have_the_same_gradients(frames, expansion):
 def test_engines_agree_in_float32(frames):
     values = []
     for engine in ("featomic", "torch"):
-        density = Density(EXPANSIONS["default"], TYPES, engine, SPECIES).float()
-        values.append(expand(density, systems_for(density, frames, torch.float32)))
+        expand = Expansion(EXPANSIONS["default"], engine).float()
+        values.append(expand(prepare(expand, frames, torch.float32)))
     for ours, reference in zip(*values[::-1]):
         assert ours.dtype == torch.float32
         scale = max(1.0, reference.abs().max().item())
@@ -186,11 +171,11 @@ def test_models_of_both_engines_have_the_same_predictions():
 @pytest.mark.parametrize("frames", FRAMES.values(), ids=FRAMES)
 def test_invariants_are_featomics_soap_power_spectrum(frames):
     expansion = EXPANSIONS["default"]
-    density = Density(expansion, TYPES, "auto", SPECIES).double()
-    systems = systems_for(density, frames)
-    num_radial = density.num_channels // len(TYPES)
-    spectrum = PowerSpectrum(density.max_angular, len(TYPES), num_radial)
-    invariants = spectrum(expand(density, systems))
+    expand = Expansion(expansion, "auto")
+    systems = prepare(expand, frames)
+    num_radial = expand.density.num_channels // len(TYPES)
+    spectrum = PowerSpectrum(expand.density.max_angular, len(TYPES), num_radial)
+    invariants = spectrum(expand(systems))
     pairs = [
         ((q1, n1), (q2, n2))
         for q1 in TYPES
@@ -202,7 +187,7 @@ def test_invariants_are_featomics_soap_power_spectrum(frames):
     column = {pair: i for i, pair in enumerate(pairs)}
     total = 0.0
     calculator = featomic.torch.SoapPowerSpectrum(**exact(expansion))
-    reference = calculator(systems_for(calculator, frames))
+    reference = calculator(prepare(calculator, frames))
     for key, block in reference.items():
         q1, q2 = int(key["neighbor_1_type"]), int(key["neighbor_2_type"])
         columns = [
@@ -216,17 +201,16 @@ def test_invariants_are_featomics_soap_power_spectrum(frames):
 
 
 def test_calibration_gives_every_angular_channel_unit_mean_square():
-    density = Density(EXPANSIONS["default"], TYPES, "auto", SPECIES).double()
-    systems = systems_for(density, molecules(5))
-    assert not density.is_calibrated
-    density.calibrate(systems, TypeIndex(TYPES)(systems))
-    assert density.is_calibrated
-    for values in expand(density, systems):
+    expand = Expansion(EXPANSIONS["default"], "auto")
+    systems = prepare(expand, molecules(5))
+    assert not expand.density.is_calibrated
+    expand.calibrate(systems)
+    assert expand.density.is_calibrated
+    for values in expand(systems):
         assert values.pow(2).mean().item() == pytest.approx(1.0, rel=1e-12)
 
 
 def test_calibration_on_lone_atoms_is_finite():
-    model = make_model({"y": target()})
-    systems = prepare(model, FRAMES["lone atom"])
-    model.density.calibrate(systems, model.type_index(systems))
-    assert model.density.scale.isfinite().all()
+    expand = Expansion(EXPANSIONS["default"], "auto")
+    expand.calibrate(prepare(expand, FRAMES["lone atom"]))
+    assert expand.density.scale.isfinite().all()

@@ -50,7 +50,7 @@ def test_messages_are_products_of_functions_on_the_sphere():
     systems = prepare(model, [cluster(5)])
     layer: MessageLayer = model.messages.layers[0]
     edges = model.edges(systems)
-    density = model.density(systems, model.type_index(systems))
+    density = model.density(systems, model.type_index(systems), edges)
     received, products = layer.messages(density, edges).chunk(2, dim=1)
 
     sphere = SphereGrid(2, 6).double()
@@ -171,7 +171,7 @@ def test_calibrated_messages_have_unit_mean_square():
     model = model_with(2)
     systems = prepare(model, [cluster(20)])
     edges = model.edges(systems)
-    density = model.density(systems, model.type_index(systems))
+    density = model.density(systems, model.type_index(systems), edges)
     for layer in model.messages.layers:
         messages = layer.messages(density, edges)
         for part in messages.chunk(2, dim=1):

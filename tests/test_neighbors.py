@@ -37,7 +37,8 @@ def test_sum_is_over_scalars_of_both_atoms_times_harmonics():
     harmonics = SphericalHarmonics(6).double()
     for i, j, r in [*zip(first, second, vectors), *zip(second, first, -vectors)]:
         distance = r.norm().reshape(1)
-        radial, mixing, switch = functions.radial(distance)
+        radial, switch = functions.radial(distance)
+        mixing = functions.radial.mixing_of(radial)
         hidden = (
             module.of_center(features[i])
             + module.of_neighbor(features[j])

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers import (
     TYPES,
+    Expansion,
     cluster,
     crystal,
     hypers,
@@ -20,10 +21,8 @@ from helpers import (
 from metatrain.cli.train import train_model
 from metatrain.utils.io import load_model
 
-from metatrain_scalar_tensor.density import Density
 from metatrain_scalar_tensor.invariants import ChannelwiseInvariants
 from metatrain_scalar_tensor.o3 import clebsch_gordan
-from metatrain_scalar_tensor.systems import TypeIndex
 from options import write_options
 
 
@@ -45,9 +44,8 @@ def densities(species, engine, frames):
     torch.manual_seed(0)
     expansion = hypers()["expansion"]
     species = {**hypers()["species"], "type": species}
-    density = Density(expansion, TYPES, engine, species).double()
-    systems = prepare(density, frames)
-    return density, density(systems, TypeIndex(TYPES)(systems))
+    expand = Expansion(expansion, engine, species)
+    return expand.density, expand(prepare(expand, frames))
 
 
 @pytest.mark.parametrize("engine", ["featomic", "torch"])

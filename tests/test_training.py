@@ -86,6 +86,8 @@ PREPARED = {
             "energy": {"key": "energy", "unit": "eV", "forces": {"key": "forces"}},
         }
     },
+    "messages": {"architecture__model__messages__layers": 1},
+    "tensor-reduced": {"architecture__model__species__type": "tensor_reduced"},
     "packed batches": {"architecture__training__max_atoms_per_batch": 60},
 }
 

@@ -128,7 +128,8 @@ class PairSurroundings(torch.nn.Module):
         """
         vectors, i, j = edge_vectors(systems, self.neighbor_list)
         distances = torch.sqrt(vectors.pow(2).sum(1))
-        functions, mixing, _ = self.radial(distances)
+        functions, _ = self.radial(distances)
+        mixing = self.radial.mixing_of(functions)
         radial = functions @ mixing[:, : self.num_radial]  # (pairs, n)
         harmonics = self.harmonics(vectors / distances.unsqueeze(1))  # (pairs, l · m)
         of_l = harmonics.split(self.num_components, dim=1)

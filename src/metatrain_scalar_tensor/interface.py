@@ -48,7 +48,7 @@ class MetatrainModel(ModelInterface[ModelHypers]):
         atomic_types: List[int]
         type_index: TypeIndex
         density: Density
-        edges: Optional[EdgeFunctions]
+        edges: EdgeFunctions
         network: Network
         long_range: Optional[LongRangeFeaturizer]
         neighbors: Optional[NeighborSum]
@@ -87,10 +87,9 @@ class MetatrainModel(ModelInterface[ModelHypers]):
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The neighbor lists that ``forward`` reads."""
         lists = self.density.requested_neighbor_lists()
+        lists.append(self.edges.neighbor_list)
         if self.long_range is not None:
             lists.append(self.long_range.neighbor_list_options)
-        if self.edges is not None:
-            lists.append(self.edges.neighbor_list)
         if self.atom_pairs is not None:
             lists.append(self.atom_pairs.neighbor_list)
         return lists

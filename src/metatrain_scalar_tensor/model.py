@@ -13,7 +13,7 @@ from .atom_pairs import AtomPairs, PairSurroundings
 from .baseline import Baseline
 from .basis import TensorBases
 from .coefficients import make_network
-from .density import Density, EdgeFunctions, NeighborSum
+from .density import Density, EdgeFunctions, Edges, NeighborSum
 from .documentation import ModelHypers
 from .exchange import exchange_symmetry
 from .interface import MetatrainModel
@@ -50,15 +50,13 @@ class ScalarTensor(MetatrainModel):
 
         self.type_index = TypeIndex(self.atomic_types)
         species = hypers["species"]
+        self.edges = EdgeFunctions(hypers["expansion"])
         self.density = Density(
             hypers["expansion"], self.atomic_types, hypers["engine"], species
         )
         max_angular, num_channels = self.density.max_angular, self.density.num_channels
-        self.edges: Optional[EdgeFunctions] = None  # for those that need them
         num_layers = hypers["messages"]["layers"]
         num_neighbor_channels = hypers["tensor_basis"]["neighbors"]
-        if num_layers > 0 or num_neighbor_channels is not None:
-            self.edges = EdgeFunctions(hypers["expansion"])
         self.messages: Optional[Messages] = None
         if num_layers > 0:
             self.messages = Messages(
@@ -128,12 +126,16 @@ class ScalarTensor(MetatrainModel):
         if len(outputs) == 0:
             return {}
         center_type = self.type_index(systems)  # (atoms,)
-        density = self.density(systems, center_type)  # l -> (atoms, 2l + 1, channels)
-        return self.predict(density, center_type, systems, outputs, selected_atoms)
+        edges = self.edges(systems)  # functions of the vectors between neighbors
+        density = self.density(systems, center_type, edges)  # (atoms, 2l + 1, channels)
+        return self.predict(
+            density, edges, center_type, systems, outputs, selected_atoms
+        )
 
     def predict(
         self,
         density: List[torch.Tensor],
+        edges: Edges,
         center_type: torch.Tensor,
         systems: List[System],
         outputs: Dict[str, ModelOutput],
@@ -142,6 +144,7 @@ class ScalarTensor(MetatrainModel):
         """Predict the requested outputs from the density.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, channels)``
+        :param edges: the edges of the structures.
         :param center_type: index of the type of every atom, ``(atoms,)``
         :param systems: structures, with the requested neighbor list.
         :param outputs: the outputs to compute.
@@ -149,8 +152,6 @@ class ScalarTensor(MetatrainModel):
         :return: the outputs, as :meth:`forward` gives them.
         """
         centers = atom_labels(systems)
-        if self.edges is not None:
-            edges = self.edges(systems)
         if self.messages is not None:
             density = self.messages(density, edges)
         invariants = self.invariants(density)  # (atoms, invariants)
@@ -212,11 +213,11 @@ class ScalarTensor(MetatrainModel):
         :param systems: typical structures, such as the first batch of a training set.
         """
         if not self.density.is_calibrated:
-            atom_type = self.type_index(systems)
-            self.density.calibrate(systems, atom_type)
-            if self.messages is not None and self.edges is not None:
-                density = self.density(systems, atom_type)
-                self.messages.calibrate(density, self.edges(systems))
+            atom_type, edges = self.type_index(systems), self.edges(systems)
+            self.density.calibrate(systems, atom_type, edges)
+            if self.messages is not None:
+                density = self.density(systems, atom_type, edges)
+                self.messages.calibrate(density, edges)
 
     def _feature_map(self, features: torch.Tensor, centers: Labels) -> TensorMap:
         device = features.device

@@ -69,6 +69,49 @@ def types_of_samples(systems: List[System], samples: Labels) -> torch.Tensor:
     return types[atom_labels(systems).to(samples.device).select(samples)]
 
 
+def neighbor_pairs(
+    systems: List[System], options: NeighborListOptions
+) -> Tuple[torch.Tensor, torch.Tensor, List[torch.Tensor]]:
+    """The pairs of a neighbor list.
+
+    :param systems: structures, with the neighbor list; their atoms are stacked.
+    :param options: which neighbor list.
+    :return: indices of the first and of the second atoms, ``(pairs,)``, and for every
+        structure the cell shifts of the second atoms, ``(its pairs, 3)``.
+    """
+    pairs: List[torch.Tensor] = []
+    shifts: List[torch.Tensor] = []
+    first_atom = 0
+    for system in systems:
+        samples = system.get_neighbor_list(options).samples.values
+        pairs.append(samples[:, :2] + first_atom)
+        shifts.append(samples[:, 2:].to(system.cell))
+        first_atom += len(system)
+    first, second = torch.cat(pairs).to(torch.int64).unbind(1)
+    return first, second, shifts
+
+
+def pair_vectors(
+    systems: List[System],
+    first: torch.Tensor,
+    second: torch.Tensor,
+    shifts: List[torch.Tensor],
+) -> torch.Tensor:
+    """Vectors from the first to the second atoms of pairs.
+
+    From the positions, since the vectors of neighbor lists have first derivatives only.
+
+    :param systems: structures, whose atoms are stacked.
+    :param first: see :func:`neighbor_pairs`, as are the other two.
+    :return: ``(pairs, 3)``
+    """
+    positions = torch.cat([system.positions for system in systems])
+    shift_vectors: List[torch.Tensor] = []
+    for i, system in enumerate(systems):
+        shift_vectors.append(shifts[i] @ system.cell)
+    return positions[second] - positions[first] + torch.cat(shift_vectors)
+
+
 def edge_vectors(
     systems: List[System], options: NeighborListOptions
 ) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -79,16 +122,5 @@ def edge_vectors(
     :return: vectors from the first to the second atom, ``(edges, 3)``, and the indices
         of the first and of the second atoms, ``(edges,)``.
     """
-    pairs: List[torch.Tensor] = []
-    shifts: List[torch.Tensor] = []
-    first_atom = 0
-    for system in systems:
-        samples = system.get_neighbor_list(options).samples.values
-        pairs.append(samples[:, :2] + first_atom)
-        shifts.append(samples[:, 2:].to(system.cell) @ system.cell)
-        first_atom += len(system)
-    i, j = torch.cat(pairs).to(torch.int64).unbind(1)
-    # from the positions, since the list's own vectors have first derivatives only
-    positions = torch.cat([system.positions for system in systems])
-    vectors = positions[j] - positions[i] + torch.cat(shifts)
-    return vectors, i, j
+    first, second, shifts = neighbor_pairs(systems, options)
+    return pair_vectors(systems, first, second, shifts), first, second

@@ -147,18 +147,16 @@ class Trainer(TrainerInterface[TrainerHypers]):
             sparsify,
             traces,
         )
-        is_density_constant = len(list(model.density.parameters())) == 0
-        if is_density_constant and not (
-            runner.has_gradients or processes.is_distributed
-        ):
-            loaders.keep_densities(model)
+        if not processes.is_distributed:  # whose wrapper must see every forward pass
+            loaders.keep_geometry(model, runner.has_gradients)
 
         def step(loss: torch.Tensor) -> None:
             optimizer.zero_grad()
             if processes.is_distributed:  # weights that this batch does not touch
                 loss = loss + 0.0 * sum(p.sum() for p in weights)
             if loss.requires_grad:  # not so where all targets of a batch are missing
-                loss.backward()
+                # not of the positions: that would take all second derivatives
+                loss.backward(inputs=weights)
                 processes.average_gradients(traces)  # the model does that itself
                 if self.hypers["grad_clip_norm"] is not None:
                     torch.nn.utils.clip_grad_norm_(

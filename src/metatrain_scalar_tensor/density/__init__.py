@@ -92,25 +92,28 @@ class Density(torch.nn.Module):
 
     @torch.jit.export
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
-        """The neighbor list that the engine reads."""
-        return [self.expansion.neighbor_list]
+        """The neighbor lists that the engine reads besides that of the edges."""
+        return self.expansion.requested_neighbor_lists()  # type: ignore[operator]
 
     def forward(
-        self, systems: List[System], atom_type: torch.Tensor
+        self, systems: List[System], atom_type: torch.Tensor, edges: Edges
     ) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
         :param systems: structures, whose atoms are stacked in order.
         :param atom_type: index of the type of every atom, ``(atoms,)``
+        :param edges: the edges of the structures.
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, num_channels)``; without
             mixing, the channels are the pairs (neighbor type, radial function).
         """
         types = self.species.kept_apart(atom_type)  # type: ignore[operator]
-        density = self.expansion(systems, atom_type, types, self.scale)
+        density = self.expansion(systems, atom_type, types, self.scale, edges)
         return self.species(density, types)
 
     @torch.no_grad()
-    def calibrate(self, systems: List[System], atom_type: torch.Tensor) -> None:
+    def calibrate(
+        self, systems: List[System], atom_type: torch.Tensor, edges: Edges
+    ) -> None:
         """Choose the constants so that every channel ``l`` has unit mean square.
 
         Radial integrals and the l = 0 self-term make the channels differ by an order of
@@ -119,9 +122,10 @@ class Density(torch.nn.Module):
 
         :param systems: typical structures, such as the first batch of a training set.
         :param atom_type: index of the type of every atom, ``(atoms,)``
+        :param edges: the edges of the structures.
         """
         self.scale.fill_(1.0)
-        for l, values in enumerate(self(systems, atom_type)):
+        for l, values in enumerate(self(systems, atom_type, edges)):
             mean_square = values.pow(2).mean()
             if mean_square > 0:  # lone atoms have no density but their own
                 self.scale[l] = mean_square.rsqrt()

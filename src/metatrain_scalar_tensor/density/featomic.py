@@ -5,9 +5,10 @@ from typing import List
 import torch
 from featomic.torch import SphericalExpansion
 from metatensor.torch import Labels
-from metatomic.torch import System
+from metatomic.torch import NeighborListOptions, System
 
 from ..documentation import ExpansionHypers
+from .geometry import Edges
 
 
 class FeatomicExpansion(torch.nn.Module):
@@ -29,11 +30,15 @@ class FeatomicExpansion(torch.nn.Module):
             density=hypers["density"],
             basis={**hypers["basis"], "spline_accuracy": 1e-13},
         )
-        self.neighbor_list = self.expansion.requested_neighbor_lists()[0]
         self.neighbor_types = Labels(
             "neighbor_type",
             torch.tensor(atomic_types, dtype=torch.int32).reshape(-1, 1),
         )
+
+    @torch.jit.export
+    def requested_neighbor_lists(self) -> List[NeighborListOptions]:
+        """The neighbor list of featomic."""
+        return self.expansion.requested_neighbor_lists()
 
     def forward(
         self,
@@ -41,6 +46,7 @@ class FeatomicExpansion(torch.nn.Module):
         atom_type: torch.Tensor,
         types: torch.Tensor,
         scale: torch.Tensor,
+        edges: Edges,
     ) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
@@ -48,6 +54,7 @@ class FeatomicExpansion(torch.nn.Module):
         :param atom_type: not needed, featomic reads the types of the structures.
         :param types: index of the types that neighbors have, ``(types,)``
         :param scale: factor of every ``l``, ``(max_angular + 1,)``
+        :param edges: not needed, featomic has a neighbor list of its own.
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``.
         """
         neighbor_types = self.neighbor_types.to(systems[0].device)

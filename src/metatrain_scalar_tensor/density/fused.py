@@ -3,10 +3,11 @@
 from typing import List
 
 import torch
-from metatomic.torch import System
+from metatomic.torch import NeighborListOptions, System
 
 from ..documentation import ExpansionHypers
-from .geometry import EdgeFunctions
+from .geometry import Edges
+from .radial import density_of_center
 from .rows import sum_of_products
 
 
@@ -19,13 +20,19 @@ class FusedExpansion(torch.nn.Module):
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     """
 
+    self_term: torch.Tensor  # (n,), density of the center atom itself, for l = 0
+
     def __init__(self, hypers: ExpansionHypers) -> None:
         super().__init__()
         max_angular = hypers["basis"]["max_angular"]
         self.num_components = [2 * l + 1 for l in range(max_angular + 1)]
         self.num_radial = hypers["basis"]["radial"]["max_radial"] + 1
-        self.edges = EdgeFunctions(hypers)
-        self.neighbor_list = self.edges.neighbor_list
+        self.register_buffer("self_term", density_of_center(hypers), persistent=False)
+
+    @torch.jit.export
+    def requested_neighbor_lists(self) -> List[NeighborListOptions]:
+        """None but that of the edges."""
+        return []
 
     def forward(
         self,
@@ -33,18 +40,19 @@ class FusedExpansion(torch.nn.Module):
         atom_type: torch.Tensor,
         types: torch.Tensor,
         scale: torch.Tensor,
+        edges: Edges,
     ) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
-        :param systems: structures, whose atoms are stacked in order.
+        :param systems: not needed, the edges have all of them.
         :param atom_type: index of the type of every atom, ``(atoms,)``
         :param types: the types that neighbors have, in ascending order, ``(types,)``
         :param scale: factor of every ``l``, ``(max_angular + 1,)``
+        :param edges: the edges of the structures.
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``.
         """
         num_types = len(types)
         atom_type = torch.searchsorted(types, atom_type)  # among these
-        edges = self.edges(systems)
         mixing = edges.mixing
         # groups: the neighbors of one type of one center
         group = edges.centers * num_types + atom_type[edges.neighbors]
@@ -61,6 +69,6 @@ class FusedExpansion(torch.nn.Module):
             density.append(x.reshape(len(atom_type), 2 * l + 1, -1))
 
         own_type = torch.nn.functional.one_hot(atom_type, num_types)
-        self_term = own_type.unsqueeze(2) * (scale[0] * self.edges.radial.self_term)
+        self_term = own_type.unsqueeze(2) * (scale[0] * self.self_term)
         density[0] = density[0] + self_term.flatten(1).unsqueeze(1)
         return density

@@ -1,6 +1,6 @@
 """The edges of the neighbor list as functions: radial ones and harmonics."""
 
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Tuple
 
 import torch
 from metatomic.torch import NeighborListOptions, System
@@ -50,14 +50,44 @@ class EdgeFunctions(torch.nn.Module):
         :return: the edges.
         """
         vectors, i, j = edge_vectors(systems, self.neighbor_list)
+        functions, switch, harmonics = self.of_vectors(vectors)
+        return self.from_both_sides(i, j, functions, switch, harmonics)
+
+    @torch.jit.export
+    def of_vectors(
+        self, vectors: torch.Tensor
+    ) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Evaluate the functions of some vectors.
+
+        :param vectors: ``(pairs, 3)``
+        :return: principal radial functions, ``(pairs, p)``, the switch at the cutoff,
+            ``(pairs, 1)``, and harmonics, ``(pairs, l · m)``
+        """
         distances = torch.sqrt(vectors.pow(2).sum(1))
-        functions, mixing, switch = self.radial(distances)
-        harmonics = self.harmonics(vectors / distances.unsqueeze(1))
+        functions, switch = self.radial(distances)
+        return functions, switch, self.harmonics(vectors / distances.unsqueeze(1))
+
+    @torch.jit.export
+    def from_both_sides(
+        self,
+        first: torch.Tensor,
+        second: torch.Tensor,
+        functions: torch.Tensor,
+        switch: torch.Tensor,
+        harmonics: torch.Tensor,
+    ) -> Edges:
+        """Turn pairs into edges in both directions.
+
+        :param first: index of the first atom of every pair, ``(pairs,)``
+        :param second: index of the second atom, likewise.
+        :param functions: as :meth:`of_vectors` gives them, with the other two.
+        :return: the edges, of the first atoms and then of the second ones.
+        """
         return Edges(
-            torch.cat([i, j]),
-            torch.cat([j, i]),
+            torch.cat([first, second]),
+            torch.cat([second, first]),
             torch.cat([functions, functions]),
-            mixing,
+            self.radial.mixing_of(functions),
             torch.cat([switch, switch]),
             torch.cat([harmonics, harmonics * self.parity]),
         )

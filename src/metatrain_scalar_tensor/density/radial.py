@@ -49,8 +49,8 @@ def _sample(hypers: ExpansionHypers, distances: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _chebyshev_series(hypers_json: str) -> Tuple[np.ndarray, np.ndarray]:
-    """Coefficients ``(degree + 1, l · n)``, and the self-term of l = 0, ``(n,)``."""
+def _chebyshev_series(hypers_json: str) -> np.ndarray:
+    """Coefficients ``(degree + 1, l · n)``."""
     hypers = json.loads(hypers_json)
     radius = hypers["cutoff"]["radius"]
     num_points = 64 + int(_POINTS_PER_WIDTH * radius / hypers["density"]["width"])
@@ -61,9 +61,18 @@ def _chebyshev_series(hypers_json: str) -> Tuple[np.ndarray, np.ndarray]:
     series[0] /= 2
     tail = np.abs(series)[::-1].cumsum(0)[::-1].max(1)  # of all further coefficients
     is_needed = tail > _TOLERANCE * np.abs(values).max()
+    return series[is_needed]
+
+
+def density_of_center(hypers: ExpansionHypers) -> torch.Tensor:
+    """What an atom contributes to its own density, to l = 0 only.
+
+    :param hypers: arguments of featomic's ``SphericalExpansion``.
+    :return: ``(n,)``
+    """
     lone = _exact_expansion(hypers).compute(ase.Atoms("H", [[0, 0, 0]]))
-    self_term = lone.block(o3_lambda=0, center_type=1, neighbor_type=1).values[0, 0]
-    return series[is_needed], self_term
+    block = lone.block(o3_lambda=0, center_type=1, neighbor_type=1)
+    return torch.tensor(block.values[0, 0])
 
 
 class RadialFunctions(torch.nn.Module):
@@ -86,14 +95,13 @@ class RadialFunctions(torch.nn.Module):
     series: torch.Tensor  # (degree + 1, principal functions)
     mixing: torch.Tensor  # (principal functions, l · n)
     orders: torch.Tensor  # 0 ... degree
-    self_term: torch.Tensor  # (n,), density of the center atom itself, for l = 0
 
     def __init__(self, hypers: ExpansionHypers) -> None:
         super().__init__()
         self.radius = float(hypers["cutoff"]["radius"])
         self.width = float(hypers["cutoff"]["smoothing"]["width"])
         self.is_smoothstep = hypers["cutoff"]["smoothing"]["type"] == "Smoothstep"
-        series, self_term = _chebyshev_series(json.dumps(hypers, sort_keys=True))
+        series = _chebyshev_series(json.dumps(hypers, sort_keys=True))
         u, s, v = np.linalg.svd(series, full_matrices=False)
         num_functions = np.count_nonzero(s > _TOLERANCE * s[0])
         # float32 does not see the last functions, nor the last terms of the others
@@ -106,31 +114,35 @@ class RadialFunctions(torch.nn.Module):
             "series": u[:, :num_functions],
             "mixing": s[:num_functions, np.newaxis] * v[:num_functions],
             "orders": np.arange(len(series), dtype=np.float64),
-            "self_term": self_term,
         }
         for name, values in buffers.items():
             self.register_buffer(name, torch.tensor(values), persistent=False)
 
-    def forward(
-        self, distances: torch.Tensor
-    ) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, distances: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
         """Evaluate the principal functions.
 
         :param distances: at most the cutoff, ``(edges,)``
-        :return: the principal functions, ``(edges, p)``, the matrix that makes the
-            radial functions of them, ``(p, l · n)``, and the switch that they contain,
-            ``(edges, 1)``.
+        :return: the principal functions, ``(edges, p)``, and the switch that they
+            contain, ``(edges, 1)``.
         """
-        series, mixing, orders = self.series, self.mixing, self.orders
+        series, orders = self.series, self.orders
         if distances.dtype == torch.float32:
-            mixing = mixing[: self.num_float32_functions]
             series = series[: self.num_float32_terms, : self.num_float32_functions]
             orders = orders[: self.num_float32_terms]
         # θ has no derivative at the very cutoff, where the switch is zero anyway
         theta = torch.acos((2.0 / self.radius * distances - 1.0).clamp(max=1 - 1e-6))
         functions = torch.cos(theta.unsqueeze(1) * orders) @ series
         switch = self.switch(distances).unsqueeze(1)
-        return functions * switch, mixing, switch
+        return functions * switch, switch
+
+    @torch.jit.export
+    def mixing_of(self, functions: torch.Tensor) -> torch.Tensor:
+        """The matrix that makes the radial functions of the principal ones.
+
+        :param functions: the principal functions, ``(edges, p)``
+        :return: ``(p, l · n)``
+        """
+        return self.mixing[: functions.shape[1]]
 
     def switch(self, distances: torch.Tensor) -> torch.Tensor:
         """The switching function.

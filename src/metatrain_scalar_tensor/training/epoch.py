@@ -15,6 +15,7 @@ from metatrain.utils.per_atom import average_by_num_atoms
 
 from ..documentation import TrainerHypers
 from ..model import ScalarTensor
+from .fixed_edges import FixedEdges
 from .prepared import Batch
 from .processes import Processes
 from .traces import TraceSupervision
@@ -22,6 +23,41 @@ from .traces import TraceSupervision
 
 Tensors = Dict[str, TensorMap]
 Accumulator = Union[RMSEAccumulator, MAEAccumulator]
+
+
+class FromMemory(torch.nn.Module):
+    """The model, with what is kept in memory of the structures of a batch.
+
+    :param model: the model.
+    :param edges: the edges of the structures.
+    :param density: their density, if that is kept too.
+    """
+
+    def __init__(
+        self,
+        model: ScalarTensor,
+        edges: FixedEdges,
+        density: Optional[List[torch.Tensor]],
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.edges = edges
+        self.density = density
+
+    def supported_outputs(self) -> Dict[str, ModelOutput]:
+        """All outputs that can be requested."""
+        return self.model.supported_outputs()
+
+    def forward(
+        self, systems: List[System], outputs: Dict[str, ModelOutput]
+    ) -> Tensors:
+        """Predict the outputs of the model for the structures of the batch."""
+        center_type = self.model.type_index(systems)
+        edges = self.edges.of(systems, self.model.edges)
+        density = self.density
+        if density is None:
+            density = self.model.density(systems, center_type, edges)
+        return self.model.predict(density, edges, center_type, systems, outputs, None)
 
 
 class EpochRunner:
@@ -82,9 +118,10 @@ class EpochRunner:
         # forces are derivatives also in validation
         with_gradients = torch.set_grad_enabled(step is not None or self.has_gradients)
         with with_gradients, self.traces.watching():
-            for systems, targets, extra, density in batches:
+            for batch in batches:
+                systems, targets, extra = batch.systems, batch.targets, batch.extra
                 predictions = self._as_in_loss(
-                    systems, self._predict(systems, targets, density, step is not None)
+                    systems, self._predict(batch, step is not None)
                 )
                 loss = self.loss(predictions, targets, extra)
                 if step is not None:
@@ -99,22 +136,12 @@ class EpochRunner:
             results.update(self._finalize(accumulator))
         return results
 
-    def _predict(
-        self,
-        systems: List[System],
-        targets: Tensors,
-        density: Optional[List[torch.Tensor]],
-        is_training: bool,
-    ) -> Tensors:
-        infos = {name: self.targets_info[name] for name in targets}
-        if density is None:
-            return evaluate_model(self.model, systems, infos, is_training)
-        outputs = {
-            name: ModelOutput(sample_kind=info.sample_kind)
-            for name, info in infos.items()
-        }
-        center_type = self.module.type_index(systems)
-        return self.module.predict(density, center_type, systems, outputs, None)
+    def _predict(self, batch: Batch, is_training: bool) -> Tensors:
+        infos = {name: self.targets_info[name] for name in batch.targets}
+        model = self.model
+        if batch.edges is not None:
+            model = FromMemory(self.module, batch.edges, batch.density)
+        return evaluate_model(model, batch.systems, infos, is_training)
 
     def _as_in_loss(self, systems: List[System], predictions: Tensors) -> Tensors:
         """Per atom and with the relative scales of properties, as the batches are."""

@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 from ..documentation import TrainerHypers
 from ..model import ScalarTensor
 from .checks import Datasets
+from .fixed_edges import EdgesInMemory
 from .pair_targets import get_pair_targets_transform
 from .prepared import Batch, PreparedSet
 from .processes import Processes
@@ -140,19 +141,27 @@ class Loaders:
         """The validation batches, in order."""
         return self._batches(CombinedDataLoader(self._val, shuffle=False))
 
-    def keep_densities(self, model: ScalarTensor) -> None:
-        """Compute the densities of the structures in memory, where they fit too.
+    def keep_geometry(self, model: ScalarTensor, has_gradients: bool) -> None:
+        """Compute what does not change while training, for structures in memory.
 
-        They do not change while training, but carry no gradient either: this is for
-        targets without forces or stress.
+        That is the functions of all edges, and the densities, unless they have weights
+        or are to be differentiated: both only where they fit into memory.
 
         :param model: the model, whose density is calibrated.
+        :param has_gradients: whether there are targets with forces or stress.
         """
         numbers_per_atom = (model.density.max_angular + 1) ** 2
         numbers_per_atom *= model.density.num_channels
+        is_constant = len(list(model.density.parameters())) == 0
         for dataset in self.prepared:
+            edges = EdgesInMemory(model.edges, dataset.systems, has_gradients)
+            if edges.size > self.free_memory:
+                continue
+            self.free_memory -= edges.size
+            edges.evaluate()
+            dataset.edges = edges
             size = int(dataset.num_atoms.sum()) * numbers_per_atom * self.dtype.itemsize
-            if size <= self.free_memory:
+            if is_constant and not has_gradients and size <= self.free_memory:
                 self.free_memory -= size
                 dataset.keep_density(model, self.hypers["batch_size"])
 

@@ -4,7 +4,7 @@ What metatrain's collate function does (neighbor lists, baselines, joining) give
 same in every epoch. Here it is done once, and a batch is a choice of rows.
 """
 
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import System
 
 from ..model import ScalarTensor
+from .fixed_edges import EdgesInMemory, FixedEdges
+from .groups import Groups
 
 
 class Batch(NamedTuple):
@@ -20,7 +22,8 @@ class Batch(NamedTuple):
     systems: List[System]
     targets: Dict[str, TensorMap]  # as the loss compares them: per atom
     extra: Dict[str, TensorMap]
-    density: Optional[List[torch.Tensor]] = None  # of the atoms, where it is constant
+    edges: Optional[FixedEdges] = None  # where they are kept
+    density: Optional[List[torch.Tensor]] = None  # of the atoms, likewise
 
 
 class PreparedSet(torch.utils.data.Dataset):
@@ -43,7 +46,8 @@ class PreparedSet(torch.utils.data.Dataset):
             for name in structures[0].extra
         }
         self.num_atoms = torch.tensor([len(system) for system in self.systems])
-        self.atoms = _Groups(torch.repeat_interleave(self.num_atoms), len(self))
+        self.atoms = Groups(torch.repeat_interleave(self.num_atoms), len(self))
+        self.edges: Optional[EdgesInMemory] = None
         self.density: Optional[List[torch.Tensor]] = None
 
     def __len__(self) -> int:
@@ -66,7 +70,8 @@ class PreparedSet(torch.utils.data.Dataset):
         parts: List[List[torch.Tensor]] = []
         for first in range(0, len(self), batch_size):
             systems = self.systems[first : first + batch_size]
-            parts.append(model.density(systems, model.type_index(systems)))
+            edges = model.edges(systems)
+            parts.append(model.density(systems, model.type_index(systems), edges))
         self.density = [torch.cat(of_l) for of_l in zip(*parts, strict=True)]
 
     def take(self, structures: List[int]) -> Batch:
@@ -76,7 +81,9 @@ class PreparedSet(torch.utils.data.Dataset):
         :return: the batch.
         """
         numbers = torch.tensor(structures)
-        density = None
+        edges, density = None, None
+        if self.edges is not None:
+            edges = self.edges.take(numbers)
         if self.density is not None:
             rows, _ = self.atoms.take(numbers)
             density = [x[rows.to(x.device)] for x in self.density]
@@ -84,28 +91,9 @@ class PreparedSet(torch.utils.data.Dataset):
             [self.systems[i] for i in structures],
             {name: tensors.take(numbers) for name, tensors in self.targets.items()},
             {name: tensors.take(numbers) for name, tensors in self.extra.items()},
+            edges,
             density,
         )
-
-
-class _Groups:
-    """Rows that belong to parents.
-
-    :param parent: number of the parent of every row.
-    :param num_parents: number of parents.
-    """
-
-    def __init__(self, parent: torch.Tensor, num_parents: int) -> None:
-        self.order = torch.argsort(parent, stable=True)
-        self.counts = torch.bincount(parent, minlength=num_parents)
-        self.starts = self.counts.cumsum(0) - self.counts
-
-    def take(self, parents: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
-        """The rows of some parents, and which of these parents each belongs to."""
-        counts = self.counts[parents]
-        position = torch.repeat_interleave(counts)
-        shift = self.starts[parents] - (counts.cumsum(0) - counts)
-        return self.order[torch.arange(len(position)) + shift[position]], position
 
 
 class _Rows:
@@ -125,7 +113,7 @@ class _Rows:
         self.names = blocks[0].samples.names
         self.values = torch.cat([block.values for block in blocks])
         self.samples = torch.cat([block.samples.values for block in blocks]).cpu()
-        self.groups = _Groups(parent, num_parents)
+        self.groups = Groups(parent, num_parents)
         self.gradients: Dict[str, _Rows] = {}
         first_row = np.cumsum([0] + [len(block.samples) for block in blocks])
         for name in blocks[0].gradients_list():
