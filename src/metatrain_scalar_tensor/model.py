@@ -4,7 +4,7 @@ from typing import Dict, List, Optional
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
-from metatomic.torch import ModelOutput, NeighborListOptions, System
+from metatomic.torch import ModelOutput, System
 from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_dataset_info
 from metatrain.utils.long_range import LongRangeFeaturizer
@@ -55,10 +55,8 @@ class ScalarTensor(MetatrainModel):
             hypers["expansion"], self.atomic_types, hypers["engine"], species
         )
         max_angular, num_channels = self.density.max_angular, self.density.num_channels
-        num_layers = hypers["messages"]["layers"]
-        num_neighbor_channels = hypers["tensor_basis"]["neighbors"]
         self.messages: Optional[Messages] = None
-        if num_layers > 0:
+        if hypers["messages"]["layers"] > 0:
             self.messages = Messages(
                 hypers["messages"], hypers["expansion"], num_channels
             )
@@ -67,21 +65,14 @@ class ScalarTensor(MetatrainModel):
         num_features = self.network.width
         self.long_range: Optional[LongRangeFeaturizer] = None
         if hypers["long_range"]["enable"]:
-            # a list of its own, since the engine of the density may change on export
-            options = NeighborListOptions(
-                float(hypers["expansion"]["cutoff"]["radius"]),
-                full_list=False,
-                strict=True,
-            )
             self.long_range = LongRangeFeaturizer(
-                hypers["long_range"], num_features, options
+                hypers["long_range"], num_features, self.edges.neighbor_list
             )
         self.neighbors: Optional[NeighborSum] = None
-        if num_neighbor_channels is not None:
-            self.neighbors = NeighborSum(
-                hypers["expansion"], num_features, num_neighbor_channels
-            )
-            num_channels += num_neighbor_channels
+        num_sums = hypers["tensor_basis"]["neighbors"]
+        if num_sums is not None:
+            self.neighbors = NeighborSum(hypers["expansion"], num_features, num_sums)
+            num_channels += num_sums
         self.bases = TensorBases(hypers["tensor_basis"], max_angular, num_channels)
         self.heads = torch.nn.ModuleDict()  # one for every target of atoms
         self.atom_pairs: Optional[AtomPairs] = None

@@ -122,9 +122,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
         traces = TraceSupervision(model, self.hypers["trace_supervision"])
         traces.to(device=processes.device, dtype=dtype)
         weights = [w for w in model.parameters() if w.requires_grad]
-        weights += traces.parameters()
+        all_weights = [*weights, *traces.parameters()]
         optimizer = torch.optim.Adam(
-            weights, lr=self.hypers["learning_rate"], fused=True
+            all_weights, lr=self.hypers["learning_rate"], fused=True
         )
         scheduler = warmup_cosine(
             optimizer,
@@ -153,14 +153,14 @@ class Trainer(TrainerInterface[TrainerHypers]):
         def step(loss: torch.Tensor) -> None:
             optimizer.zero_grad()
             if processes.is_distributed:  # weights that this batch does not touch
-                loss = loss + 0.0 * sum(p.sum() for p in weights)
+                loss = loss + 0.0 * sum(w.sum() for w in all_weights)
             if loss.requires_grad:  # not so where all targets of a batch are missing
                 # not of the positions: that would take all second derivatives
-                loss.backward(inputs=weights)
+                loss.backward(inputs=all_weights)
                 processes.average_gradients(traces)  # the model does that itself
                 if self.hypers["grad_clip_norm"] is not None:
                     torch.nn.utils.clip_grad_norm_(
-                        model.parameters(), self.hypers["grad_clip_norm"]
+                        weights, self.hypers["grad_clip_norm"], foreach=True
                     )
                 optimizer.step()
             scheduler.step()
