@@ -193,11 +193,12 @@ class TensorBasisHypers(TypedDict):
     ``max_angular`` tells that symmetry from a higher one."""
     num_channels: PositiveInt = 16
     """Number of learned contractions in ``density``, and of products in ``pairs``."""
-    neighbors: Optional[PositiveInt] = None
+    neighbors: Optional[PositiveInt] = 16
     """Number of density channels whose weights are functions of the invariants of both
     atoms and of their distance, from which all kinds of tensors are then made too: the
-    exact neighbor sum of the same paper. ``null`` for none. Predictions depend on atoms
-    up to twice the cutoff away, and take about twice the time."""
+    exact neighbor sum of the same paper. Predictions, except of scalars, depend on
+    atoms up to twice the cutoff away. ``null`` for none: they then depend on atoms
+    within the cutoff, are less accurate, and take about 10 % less time."""
     gradients: Optional[PositiveInt] = None
     """Number of tensors that are gradients of a learned invariant of the others
     (TraceGrad, `arXiv:2405.05722 <https://arxiv.org/abs/2405.05722>`_): nonlinear

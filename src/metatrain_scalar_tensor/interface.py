@@ -158,7 +158,8 @@ class MetatrainModel(ModelInterface[ModelHypers]):
         interaction_range = float("inf")
         if self.long_range is None:
             steps = 1 + self.hypers["messages"]["layers"]
-            steps += 1 if self.neighbors is not None else 0
+            if self.neighbors is not None and self._has_tensors():
+                steps += 1
             radius = float(self.hypers["expansion"]["cutoff"]["radius"])
             interaction_range = max(steps * radius, self.baseline.cutoff_radius)
             if self.atom_pairs is not None:
@@ -174,6 +175,11 @@ class MetatrainModel(ModelInterface[ModelHypers]):
         return AtomisticModel(
             self.eval(), merge_metadata(self.metadata, metadata), capabilities
         )
+
+    def _has_tensors(self) -> bool:
+        """Whether a target is made of tensors, and not of scalars alone."""
+        symmetries = list(self.bases.of_symmetry)
+        return self.atom_pairs is not None or self.bases.read_density(symmetries)
 
     def get_checkpoint(self) -> Dict[str, Any]:
         """Everything that :meth:`load_checkpoint` needs."""

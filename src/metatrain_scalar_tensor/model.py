@@ -152,7 +152,10 @@ class ScalarTensor(MetatrainModel):
             distances = torch.sqrt(vectors.pow(2).sum(1))
             features = features + self.long_range(systems, features, distances)
 
-        if self.neighbors is not None:
+        symmetries = self._symmetries(outputs)
+        reads_density = self.atom_pairs is not None
+        reads_density = reads_density or self.bases.read_density(symmetries)
+        if self.neighbors is not None and reads_density:
             sums = self.neighbors(features, edges)
             density = [torch.cat([x, y], dim=2) for x, y in zip(density, sums)]
         pairs: Dict[str, TensorMap] = {}
@@ -164,15 +167,19 @@ class ScalarTensor(MetatrainModel):
             density = [x[rows] for x in density]
             features = features[rows]
 
-        symmetries: List[str] = []
-        for name, head in self.heads.items():
-            if name in outputs:
-                symmetries.extend(head.basis_names)  # type: ignore[arg-type]
         bases = self.bases(density, symmetries)  # (atoms, 2λ + 1, tensors) each
         predictions = self._predict(features, bases, centers, systems, outputs)
         predictions = self.baseline(systems, outputs, predictions, selected_atoms)
         predictions.update(self.baseline.of_pairs(systems, pairs))
         return predictions
+
+    def _symmetries(self, outputs: Dict[str, ModelOutput]) -> List[str]:
+        """The symmetries of the tensors that the outputs are made of."""
+        symmetries: List[str] = []
+        for name, head in self.heads.items():
+            if name in outputs:
+                symmetries.extend(head.basis_names)  # type: ignore[arg-type]
+        return symmetries
 
     def _predict(
         self,

@@ -67,7 +67,7 @@ class TensorBasis(torch.nn.Module):
     ) -> None:
         super().__init__()
         o3_lambda, o3_sigma = irrep
-        is_scalar = irrep == Irrep(0, 1)
+        self.is_scalar = irrep == Irrep(0, 1)
         # a pseudoscalar needs at least the triple product of three vectors
         required = 1 if irrep == Irrep(0, -1) else o3_lambda
         if required > max_angular:
@@ -79,7 +79,7 @@ class TensorBasis(torch.nn.Module):
             )
         num_channels, pairs = hypers["num_channels"], hypers["pairs"]
         parts: List[Any] = []
-        if is_scalar:
+        if self.is_scalar:
             parts.append(ScalarBasis())
         else:
             if hypers["vectors"]:
@@ -104,7 +104,7 @@ class TensorBasis(torch.nn.Module):
         self.parts = torch.nn.ModuleList(parts)
         self.num_tensors = sum(part.num_tensors for part in parts)
         self.gradients: Optional[GradientBasis] = None
-        if hypers["gradients"] is not None and not is_scalar:
+        if hypers["gradients"] is not None and not self.is_scalar:
             self.gradients = GradientBasis(self.num_tensors, hypers["gradients"])
             self.num_tensors += hypers["gradients"]
 
@@ -163,6 +163,17 @@ class TensorBases(torch.nn.Module):
             if self.products is None:
                 self.products = SphereProducts(*sizes, self.hypers["num_channels"])
             self.products.reach(basis.max_product_rank)
+
+    @torch.jit.export
+    def read_density(self, names: List[str]) -> bool:
+        """Whether tensors are made of the density: of all symmetries but scalars.
+
+        :param names: the symmetries, by their :func:`basis_name`.
+        """
+        for name, basis in self.of_symmetry.items():
+            if name in names and not basis.is_scalar:
+                return True
+        return False
 
     def num_tensors(self, irrep: Irrep) -> int:
         """Number of tensors of a symmetry that has been added."""
