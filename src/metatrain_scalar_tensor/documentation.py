@@ -339,8 +339,9 @@ class TrainerHypers(TypedDict):
     """Fixed scales instead, or the path of a trained scaler."""
     cache_memory: NonNegativeFloat = 2.0
     """Memory, in GiB, for what does not change while training: neighbor lists, prepared
-    targets and, if no target has forces or stress, neighbor densities. Data sets that
-    do not fit are prepared anew in every epoch; 0 for none."""
+    targets, the functions of all edges with their slopes and, if no target has forces
+    or stress, neighbor densities. Data sets that do not fit are prepared anew in every
+    epoch; 0 for none."""
     num_workers: Optional[NonNegativeInt] = None
     """Number of processes that prepare data; by default chosen from the number of
     cores."""
