@@ -53,11 +53,11 @@ def dataset(model, frames, values):
     return Dataset.from_dict({"system": systems_to_torch(frames), "y": maps})
 
 
-def check(values, frames=None):
+def check(values, frames=None, cutoff=5.0):
     model = make_model({"y": cartesian(1, sample_kind="system")})
     frames = frames or molecules(len(values))
     data = dataset(model, frames, values)
-    check_datasets([data], [data], model.dataset_info, {})
+    check_datasets([data], [data], model.dataset_info, {}, cutoff)
 
 
 GOOD = torch.ones(1, 3, 1, dtype=torch.float64)
@@ -271,12 +271,24 @@ def test_index_symmetry_of_nothing():
             make_model(targets, index_symmetry=symmetry)
 
 
+@pytest.mark.parametrize("pbc", [True, [True, False, True]])
+def test_cutoffs_with_too_many_neighbors(pbc):
+    frame = crystal()
+    frame.pbc = pbc
+    check([torch.zeros(1, 3, 1)], [frame], cutoff=20.0)
+    check([torch.zeros(1, 3, 1)], molecules(1), cutoff=1e6)
+    with pytest.raises(
+        ValueError, match=r"structure 0 .* \d\.\de\+\d+ GB: reduce 'radius'"
+    ):
+        check([torch.zeros(1, 3, 1)], [frame], cutoff=1e6)
+
+
 def test_data_without_their_symmetry():
     model = make_model({"y": cartesian(2, sample_kind="system")})
     symmetric = torch.eye(3).double().reshape(1, 3, 3, 1)
     other = symmetric.clone()
     other[0, 0, 1] = 0.1
     data = dataset(model, molecules(2), [symmetric, other])
-    check_datasets([data], [data], model.dataset_info, {})
+    check_datasets([data], [data], model.dataset_info, {}, 5.0)
     with pytest.raises(ValueError, match="structure 1 .*not the symmetry ij=ji.* 4%"):
-        check_datasets([data], [data], model.dataset_info, {"y": "ij=ji"})
+        check_datasets([data], [data], model.dataset_info, {"y": "ij=ji"}, 5.0)

@@ -92,6 +92,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
             val_datasets,
             model.dataset_info,
             model.hypers["index_symmetry"],
+            cutoff=max(options.cutoff for options in model.requested_neighbor_lists()),
         )
         model.to(device=processes.device, dtype=dtype).train()
         choose_weights(model, train_datasets, self.hypers.get("finetune"))

@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Set, Union
 
 import torch
 from metatensor.torch import TensorMap
+from metatomic.torch import System
 from metatrain.utils.data import Dataset, DatasetInfo
 
 from ..o3 import cartesian_irreps
@@ -12,12 +13,15 @@ from ..o3 import cartesian_irreps
 
 Datasets = List[Union[Dataset, torch.utils.data.Subset]]
 
+MAX_PAIRS = 10**8  # of neighbors in a structure; each takes about 1 kB
+
 
 def check_datasets(
     train_datasets: Datasets,
     val_datasets: Datasets,
     info: DatasetInfo,
     index_symmetry: Dict[str, str],
+    cutoff: float,
 ) -> None:
     """Refuse structures and targets from which nothing can be learned.
 
@@ -28,9 +32,11 @@ def check_datasets(
     :param val_datasets: validation sets.
     :param info: atomic types and targets of the model.
     :param index_symmetry: Cartesian targets with symmetric indices.
-    :raises ValueError: for structures without atoms or with types that the model does
-        not know, for targets of the wrong shape, for infinite values, and for targets
-        without any value in the training set. The message says where.
+    :param cutoff: the largest cutoff of the model.
+    :raises ValueError: for structures without atoms, with types that the model does not
+        know or with more neighbors than fit into memory, for targets of the wrong
+        shape, for infinite values, and for targets without any value in the training
+        set. The message says where.
     """
     known_types = set(info.atomic_types)
     targets = {
@@ -57,6 +63,7 @@ def check_datasets(
                         f" and the model is for {info.atomic_types}: add them to "
                         "'atomic_types' of a new model, or take the structure out"
                     )
+                _check_neighbors(where, sample["system"], cutoff)
                 for name, target in targets.items():
                     if name in sample._fields:
                         num_values[name] += _check_target(
@@ -89,6 +96,24 @@ def _source_index(dataset: Any, i: int) -> int:
     while isinstance(dataset, torch.utils.data.Subset):
         dataset, i = dataset.dataset, dataset.indices[i]
     return i
+
+
+def _check_neighbors(where: str, system: System, cutoff: float) -> None:
+    """Check that the pairs of neighbors fit into memory, by an estimate."""
+    num_images = 1.0  # of an atom around another one
+    if system.pbc.any():
+        cell = system.cell[system.pbc]
+        # 1 / distance between the planes that bound the cell
+        per_length = torch.linalg.pinv(cell).norm(dim=0)
+        num_images = float((1.0 + 2.0 * cutoff * per_length).prod())
+    num_pairs = 0.5 * len(system) ** 2 * num_images
+    if num_pairs > MAX_PAIRS:
+        raise ValueError(
+            f"{where} has up to {num_pairs:.0e} pairs of neighbors within the cutoff "
+            f"of {cutoff:g}, which take about {num_pairs / 1e6:.1e} GB: reduce "
+            "'radius' of 'model.expansion.cutoff' or 'cutoff' of 'model.atom_pairs', or "
+            "take the structure out of the data"
+        )
 
 
 def _check_target(what: str, target: TensorMap, layout: TensorMap) -> int:
