@@ -111,8 +111,8 @@ def _check_neighbors(where: str, system: System, cutoff: float) -> None:
         raise ValueError(
             f"{where} has up to {num_pairs:.0e} pairs of neighbors within the cutoff "
             f"of {cutoff:g}, which take about {num_pairs / 1e6:.1e} GB: reduce "
-            "'radius' of 'model.expansion.cutoff' or 'cutoff' of 'model.atom_pairs', or "
-            "take the structure out of the data"
+            "'radius' of 'model.expansion.cutoff' or 'cutoff' of 'model.atom_pairs', "
+            "or take the structure out of the data"
         )
 
 
