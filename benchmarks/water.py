@@ -188,12 +188,10 @@ def expansion(what: str, frame: ase.Atoms, gradients: bool) -> Optional[Step]:
             return spex(vectors, i, j, systems[0].types)
 
     else:
-        edges = EdgeFunctions(hypers).float()
-        systems = prepare([edges.neighbor_list], frame, gradients)
-        edges, density = (
-            torch.jit.script(edges),
-            torch.jit.script(FusedExpansion(hypers).float()),
-        )
+        functions = EdgeFunctions(hypers).float()
+        systems = prepare([functions.neighbor_list], frame, gradients)
+        edges = torch.jit.script(functions)
+        density = torch.jit.script(FusedExpansion(hypers).float())
         atom_type = (systems[0].types == 8).to(torch.int64)
         types, scale = torch.arange(2), torch.ones(MAX_ANGULAR + 1)
 
