@@ -246,9 +246,12 @@ def test_supercell_has_the_same_pairs(model):
 
 def test_reach_is_that_of_both_atoms():
     """A pair knows the surroundings of its second atom too, and the model says so."""
-    model = model_of_pairs({"mtt::y": target(sample_kind="atom_pair")})
+    targets = {"mtt::y": target(sample_kind="atom_pair")}
     cutoff = hypers()["expansion"]["cutoff"]["radius"]
-    assert model.export().capabilities().interaction_range == CUTOFF + cutoff
+    for neighbors, steps in ((4, 2), (None, 1)):
+        model = model_of_pairs(targets, tensor_basis__neighbors=neighbors)
+        reach = model.export().capabilities().interaction_range
+        assert reach == CUTOFF + steps * cutoff
 
     def of_first_pair(distance):
         last = [0.4, 0.0, 0.8 * CUTOFF + distance]

@@ -111,6 +111,13 @@ def model_update_v3_v4(checkpoint: Dict[str, Any]) -> None:
     hypers["atom_pairs"] = {"cutoff": 5.0, "num_channels": 8}
 
 
+def model_update_v4_v5(checkpoint: Dict[str, Any]) -> None:
+    """Neighbor sums became a default, and the checkpoint says whether it has them.
+
+    :param checkpoint: checkpoint with a model of version 4, which stays as it is.
+    """
+
+
 def trainer_update_v1_v2(checkpoint: Dict[str, Any]) -> None:
     """Data sets are kept in memory, and the optimizer is the fused one.
 

@@ -59,7 +59,7 @@ class MetatrainModel(ModelInterface[ModelHypers]):
         has_new_weights: bool
         outputs: Dict[str, ModelOutput]
 
-    __checkpoint_version__ = 4
+    __checkpoint_version__ = 5
     __supported_devices__ = ["cuda", "cpu"]
     __supported_dtypes__ = [torch.float32, torch.float64]
     __default_metadata__ = ModelMetadata(
