@@ -283,6 +283,14 @@ def test_cutoffs_with_too_many_neighbors(pbc):
         check([torch.zeros(1, 3, 1)], [frame], cutoff=1e6)
 
 
+def test_large_structures_have_not_too_many_neighbors():
+    frame = crystal().repeat(16)
+    assert len(frame) > 15_000
+    check([torch.zeros(1, 3, 1)], [frame])
+    frame.pbc = False
+    check([torch.zeros(1, 3, 1)], [frame])
+
+
 def test_data_without_their_symmetry():
     model = make_model({"y": cartesian(2, sample_kind="system")})
     symmetric = torch.eye(3).double().reshape(1, 3, 3, 1)

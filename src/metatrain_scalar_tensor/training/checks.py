@@ -100,16 +100,17 @@ def _source_index(dataset: Any, i: int) -> int:
 
 def _check_neighbors(where: str, system: System, cutoff: float) -> None:
     """Check that the pairs of neighbors fit into memory, by an estimate."""
-    num_images = 1.0  # of an atom around another one
-    if system.pbc.any():
-        cell = system.cell[system.pbc]
-        # 1 / distance between the planes that bound the cell
-        per_length = torch.linalg.pinv(cell).norm(dim=0)
-        num_images = float((1.0 + 2.0 * cutoff * per_length).prod())
-    num_pairs = 0.5 * len(system) ** 2 * num_images
+    if not system.pbc.any():  # no more pairs than there are in the data
+        return
+    cell = system.cell[system.pbc]
+    # 1 / distance between the planes that bound the cell
+    per_length = torch.linalg.pinv(cell).norm(dim=0)
+    # cells in a box of twice the cutoff, less than one if they are large
+    num_cells = float((2.0 * cutoff * per_length).prod())
+    num_pairs = 0.5 * len(system) ** 2 * num_cells
     if num_pairs > MAX_PAIRS:
         raise ValueError(
-            f"{where} has up to {num_pairs:.0e} pairs of neighbors within the cutoff "
+            f"{where} has about {num_pairs:.0e} pairs of neighbors within the cutoff "
             f"of {cutoff:g}, which take about {num_pairs / 1e6:.1e} GB: reduce "
             "'radius' of 'model.expansion.cutoff' or 'cutoff' of 'model.atom_pairs', "
             "or take the structure out of the data"
