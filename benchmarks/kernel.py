@@ -39,6 +39,7 @@ from metatrain.utils.neighbor_lists import (
 from water import model_hypers
 
 from metatrain_scalar_tensor import ScalarTensor
+from metatrain_scalar_tensor.report.errors import errors
 
 
 DATA = Path(__file__).parent.parent / "data"
@@ -85,7 +86,7 @@ class Features:
         return (summed / torch.einsum("amam->", summed)).numpy()
 
 
-def error(
+def percent_of_seed(
     kernel: np.ndarray, dipoles: np.ndarray, size: int, num_test: int, seed: int
 ) -> np.ndarray:
     """Test error in % of the standard deviation, for every ridge: ``(ridges,)``."""
@@ -93,13 +94,13 @@ def error(
     train, test = np.array(data.training), np.array(data.test)
     k = kernel[train][:, :, train].reshape(3 * len(train), -1)
     of_test = kernel[test][:, :, train].reshape(3 * len(test), -1)
-    errors = []
+    percent = []
     for ridge in RIDGES:
         regularised = k + ridge * np.trace(k) / len(k) * np.eye(len(k))
         weights = np.linalg.solve(regularised, dipoles[train].reshape(-1))
-        difference = (of_test @ weights).reshape(-1, 3) - dipoles[test]
-        errors.append(100 * np.sqrt((difference**2).mean()) / dipoles[test].std())
-    return np.array(errors)
+        predicted = (of_test @ weights).reshape(-1, 3)
+        percent.append(errors([(predicted, dipoles[test])]).percent)
+    return np.array(percent)
 
 
 def main() -> None:
@@ -135,11 +136,11 @@ def main() -> None:
             kernel = features.kernel(features.vectors, exponent)
             if name == "with charges":
                 kernel = kernel + features.kernel(features.positions, exponent)
-            errors = [
-                error(kernel, dipoles, size, dataset.num_test, seed)
+            of_seeds = [
+                percent_of_seed(kernel, dipoles, size, dataset.num_test, seed)
                 for seed in arguments.seeds
             ]
-            for ridge, values in zip(RIDGES, np.transpose(errors)):
+            for ridge, values in zip(RIDGES, np.transpose(of_seeds)):
                 results[exponent, ridge] = values
         exponent, ridge = min(results, key=lambda k: results[k].mean())
         values = results[exponent, ridge]
