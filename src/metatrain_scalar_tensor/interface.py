@@ -158,7 +158,9 @@ class MetatrainModel(ModelInterface[ModelHypers]):
         interaction_range = float("inf")
         if self.long_range is None:
             steps = 1 + self.hypers["messages"]["layers"]
-            if self.neighbors is not None and self._has_tensors():
+            if self.neighbors is not None and self._reads_density(
+                list(self.bases.of_symmetry)
+            ):
                 steps += 1
             radius = float(self.hypers["expansion"]["cutoff"]["radius"])
             interaction_range = max(steps * radius, self.baseline.cutoff_radius)
@@ -176,9 +178,8 @@ class MetatrainModel(ModelInterface[ModelHypers]):
             self.eval(), merge_metadata(self.metadata, metadata), capabilities
         )
 
-    def _has_tensors(self) -> bool:
-        """Whether a target is made of tensors, and not of scalars alone."""
-        symmetries = list(self.bases.of_symmetry)
+    def _reads_density(self, symmetries: List[str]) -> bool:
+        """Whether targets of these symmetries, or of pairs, are made of the density."""
         return self.atom_pairs is not None or self.bases.read_density(symmetries)
 
     def get_checkpoint(self) -> Dict[str, Any]:

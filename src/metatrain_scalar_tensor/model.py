@@ -153,9 +153,7 @@ class ScalarTensor(MetatrainModel):
             features = features + self.long_range(systems, features, distances)
 
         symmetries = self._symmetries(outputs)
-        reads_density = self.atom_pairs is not None
-        reads_density = reads_density or self.bases.read_density(symmetries)
-        if self.neighbors is not None and reads_density:
+        if self.neighbors is not None and self._reads_density(symmetries):
             sums = self.neighbors(features, edges)
             density = [torch.cat([x, y], dim=2) for x, y in zip(density, sums)]
         pairs: Dict[str, TensorMap] = {}
