@@ -59,7 +59,7 @@ class Features:
         lists = get_requested_neighbor_lists(model)
         systems = [get_system_with_neighbor_lists(s, lists) for s in systems]
         self.type = model.type_index(systems)  # (atoms,)
-        edges = model.edges(systems)
+        edges = model.edges(systems, self.type)
         model.density.calibrate(systems, self.type, edges)
         density = model.density(systems, self.type, edges)
         self.vectors = density[1][:, TO_XYZ]  # (atoms, 3, channels)

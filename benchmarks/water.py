@@ -193,10 +193,10 @@ def expansion(what: str, frame: ase.Atoms, gradients: bool) -> Optional[Step]:
         edges = torch.jit.script(functions)
         density = torch.jit.script(FusedExpansion(hypers).float())
         atom_type = (systems[0].types == 8).to(torch.int64)
-        types, scale = torch.arange(2), torch.ones(MAX_ANGULAR + 1)
+        scale = torch.ones(MAX_ANGULAR + 1)
 
         def evaluate() -> List[torch.Tensor]:
-            return density(systems, atom_type, types, scale, edges(systems))
+            return density(systems, atom_type, scale, edges(systems, atom_type))
 
     weights = [torch.randn_like(x) for x in evaluate()]
 

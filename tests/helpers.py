@@ -131,11 +131,12 @@ class Expansion(torch.nn.Module):
         return [self.edges.neighbor_list, *self.density.requested_neighbor_lists()]
 
     def forward(self, systems):
-        return self.density(systems, TypeIndex(TYPES)(systems), self.edges(systems))
+        atom_type = TypeIndex(TYPES)(systems)
+        return self.density(systems, atom_type, self.edges(systems, atom_type))
 
     def calibrate(self, systems):
-        edges = self.edges(systems)
-        self.density.calibrate(systems, TypeIndex(TYPES)(systems), edges)
+        atom_type = TypeIndex(TYPES)(systems)
+        self.density.calibrate(systems, atom_type, self.edges(systems, atom_type))
 
 
 def predict(model, frames, names, sample_kind="atom", selected_atoms=None):

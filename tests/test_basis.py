@@ -44,7 +44,8 @@ def tensors(irrep, kind, frames):
     density = model.density
     bases = TensorBases(kind, density.max_angular, density.num_channels)
     bases.add(irrep)
-    x = density(systems, model.type_index(systems), model.edges(systems))
+    atom_type = model.type_index(systems)
+    x = density(systems, atom_type, model.edges(systems, atom_type))
     return bases.double()(x, [basis_name(irrep)])[basis_name(irrep)]
 
 

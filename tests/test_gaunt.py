@@ -12,7 +12,8 @@ def test_are_products_of_values_on_the_sphere(Gaunt, max_rank):
     torch.manual_seed(0)
     f, g = torch.randn(2, 3, 2, (max_rank + 1) ** 2).double()
     sphere = SphereGrid(max_rank, 3 * max_rank).double()
-    expected = sphere.project(sphere(f) * sphere(g), max_rank)
+    values = sphere(f.transpose(1, 2)) * sphere(g.transpose(1, 2))
+    expected = sphere.project(values, max_rank).transpose(1, 2)
 
     gaunt = torch.jit.script(Gaunt(max_rank).double())
     outer = gaunt.components(f).unsqueeze(3) * gaunt.components(g).unsqueeze(2)

@@ -49,20 +49,24 @@ def test_messages_are_products_of_functions_on_the_sphere():
     model = model_with(1)
     systems = prepare(model, [cluster(5)])
     layer: MessageLayer = model.messages.layers[0]
-    edges = model.edges(systems)
-    density = model.density(systems, model.type_index(systems), edges)
+    atom_type = model.type_index(systems)
+    edges = model.edges(systems, atom_type)
+    density = model.density(systems, atom_type, edges)
     received, products = layer.messages(density, edges).chunk(2, dim=1)
 
     sphere = SphereGrid(2, 6).double()
-    sent = sphere(layer.sent(density))  # (atoms, c, points)
-    points = sphere(edges.harmonics[:, :9])  # (edges, points)
+    sent = sphere(layer.sent(density).transpose(1, 2))  # (atoms, points, c)
+    points = sphere(edges.harmonics[:, :, :9].transpose(1, 2))  # (…, points, places)
     radial = layer.radial(edges)
     expected = torch.zeros_like(received)
-    for i, j, r, point in zip(edges.centers, edges.neighbors, radial, points):
-        expected[i] += sphere.project(sent[j] * point * r.unsqueeze(1), 2)
+    for place in range(edges.neighbors.shape[1]):
+        values = sent[edges.neighbors[:, place]] * points[:, :, place, None]
+        projected = sphere.project(values, 2) * radial[:, None, place]
+        expected += projected.transpose(1, 2)
     expected *= layer.scales[0][layer.rank]
     torch.testing.assert_close(received, expected, atol=1e-11, rtol=1e-9)
-    square = sphere.project(sphere(received) ** 2, 2) * layer.scales[1][layer.rank]
+    square = sphere.project(sphere(received.transpose(1, 2)) ** 2, 2).transpose(1, 2)
+    square = square * layer.scales[1][layer.rank]
     torch.testing.assert_close(products, square, atol=1e-11, rtol=1e-9)
 
 
@@ -171,8 +175,9 @@ def test_calibrated_messages_have_unit_mean_square():
     """On the structures that they were calibrated with, by ``make_model``."""
     model = model_with(2)
     systems = prepare(model, [cluster(20)])
-    edges = model.edges(systems)
-    density = model.density(systems, model.type_index(systems), edges)
+    atom_type = model.type_index(systems)
+    edges = model.edges(systems, atom_type)
+    density = model.density(systems, atom_type, edges)
     for layer in model.messages.layers:
         messages = layer.messages(density, edges)
         for part in messages.chunk(2, dim=1):

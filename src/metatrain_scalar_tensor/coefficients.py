@@ -53,13 +53,16 @@ class SeparateNetworks(torch.nn.Module):
         :param center_type: index of the type, ``(atoms,)``
         :return: features, ``(atoms, width)``
         """
-        features = invariants.new_zeros((invariants.shape[0], self.width))
-        for type_index, network in enumerate(self.networks):
-            rows = torch.where(center_type == type_index)[0]
-            features = features.index_copy(
-                0, rows, network(invariants.index_select(0, rows))
-            )
-        return features
+        order = torch.argsort(center_type)
+        counts: List[int] = torch.bincount(
+            center_type, minlength=len(self.networks)
+        ).tolist()
+        of_types = invariants.index_select(0, order).split(counts)
+        features: List[torch.Tensor] = []
+        for i, network in enumerate(self.networks):
+            features.append(network(of_types[i]))
+        unsorted = invariants.new_zeros((invariants.shape[0], self.width))
+        return unsorted.index_copy(0, order, torch.cat(features))
 
 
 class EmbeddedNetwork(torch.nn.Module):

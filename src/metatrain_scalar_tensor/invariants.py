@@ -75,7 +75,7 @@ class ChannelwiseInvariants(torch.nn.Module):
     :param correlation_order: largest order, from 2 to 4.
     """
 
-    sum_over_m: torch.Tensor  # (l · m, l)
+    sum_over_m: torch.Tensor  # (l, l · m)
 
     def __init__(
         self, max_angular: int, num_channels: int, correlation_order: int
@@ -88,7 +88,7 @@ class ChannelwiseInvariants(torch.nn.Module):
         l = torch.arange(max_angular + 1)
         of_l = torch.diag((2.0 * l.double() + 1.0).rsqrt())
         self.register_buffer(
-            "sum_over_m", of_l.repeat_interleave(2 * l + 1, dim=0), persistent=False
+            "sum_over_m", of_l.repeat_interleave(2 * l + 1, dim=1), persistent=False
         )
         # of a function with coefficients of unit variance
         self.variance = (max_angular + 1) ** 2 / (4 * math.pi)
@@ -99,7 +99,7 @@ class ChannelwiseInvariants(torch.nn.Module):
         :param density: for every ``l``, ``(atoms, 2l + 1, channels)``
         :return: ``(atoms, size)``
         """
-        x = torch.cat(density, dim=1).transpose(1, 2)  # (atoms, channels, l · m)
+        x = torch.cat(density, dim=1)  # (atoms, l · m, channels)
         products = [x * x]
         if self.correlation_order > 2:
             square = self.sphere(x).pow(2) / self.variance
@@ -107,9 +107,10 @@ class ChannelwiseInvariants(torch.nn.Module):
             products.append(x * square)
             if self.correlation_order > 3:
                 products.append(square * square)
-        invariants = [x[:, :, 0]]
+        invariants = [x[:, 0]]
         for product in products:
-            invariants.append((product @ self.sum_over_m).flatten(1))
+            of_l = self.sum_over_m @ product  # (atoms, l, channels)
+            invariants.append(of_l.transpose(1, 2).flatten(1))
         return torch.cat(invariants, dim=1)
 
 

@@ -6,7 +6,6 @@ import torch
 
 from .basis.contraction import Contraction
 from .density.geometry import Edges, RadialWeights
-from .density.rows import sum_of_products
 from .documentation import ExpansionHypers, MessageHypers
 from .o3 import CartesianGaunt, SphericalGaunt
 
@@ -95,16 +94,14 @@ class MessageLayer(torch.nn.Module):
         """What the atoms receive, and its products: ``(atoms, 2 channels, l · m)``."""
         sent = self.sent(density)  # (atoms, c, λ · μ)
         components = self.gaunt.components(sent)  # type: ignore[operator]
-        harmonics = edges.harmonics[:, : sent.shape[2]]
+        harmonics = edges.harmonics[:, :, : sent.shape[2]]
         harmonics = self.gaunt.components(harmonics)  # type: ignore[operator]
-        radial = self.radial(edges)  # (edges, c)
+        radial = self.radial(edges)  # (atoms, places, c)
         # unlike indexing, index_select has a fast backward pass
-        on_edges = components.index_select(0, edges.neighbors)
-        on_edges = (on_edges * radial.unsqueeze(2)).flatten(1)
-        outer = sum_of_products(on_edges, harmonics, edges.centers, len(sent))
-        outer = outer.reshape(
-            len(sent), self.num_channels, components.shape[2], harmonics.shape[1]
-        )
+        on_edges = components.index_select(0, edges.neighbors.flatten())
+        on_edges = on_edges.unflatten(0, edges.neighbors.shape) * radial.unsqueeze(3)
+        outer = on_edges.flatten(2).transpose(1, 2) @ harmonics
+        outer = outer.unflatten(1, [self.num_channels, components.shape[2]])
         received = self.gaunt(outer) * self.scales[0, self.rank]  # (atoms, c, l · m)
         components = self.gaunt.components(received)  # type: ignore[operator]
         products = self.gaunt(components.unsqueeze(3) * components.unsqueeze(2))

@@ -117,7 +117,7 @@ class ScalarTensor(MetatrainModel):
         if len(outputs) == 0:
             return {}
         center_type = self.type_index(systems)  # (atoms,)
-        edges = self.edges(systems)  # functions of the vectors between neighbors
+        edges = self.edges(systems, center_type)  # functions of their vectors
         density = self.density(systems, center_type, edges)  # (atoms, 2l + 1, channels)
         return self.predict(
             density, edges, center_type, systems, outputs, selected_atoms
@@ -209,7 +209,8 @@ class ScalarTensor(MetatrainModel):
         :param systems: typical structures, such as the first batch of a training set.
         """
         if not self.density.is_calibrated:
-            atom_type, edges = self.type_index(systems), self.edges(systems)
+            atom_type = self.type_index(systems)
+            edges = self.edges(systems, atom_type)
             self.density.calibrate(systems, atom_type, edges)
             if self.messages is not None:
                 density = self.density(systems, atom_type, edges)

@@ -109,7 +109,9 @@ def pair_vectors(
     shift_vectors: List[torch.Tensor] = []
     for i, system in enumerate(systems):
         shift_vectors.append(shifts[i] @ system.cell)
-    return positions[second] - positions[first] + torch.cat(shift_vectors)
+    # unlike indexing, index_select has a fast backward pass
+    vectors = positions.index_select(0, second) - positions.index_select(0, first)
+    return vectors + torch.cat(shift_vectors)
 
 
 def edge_vectors(

@@ -9,6 +9,9 @@ from ..o3 import CoupledProduct, Irrep, SphereGrid
 from .contraction import Contraction
 
 
+_ATOMS_AT_A_TIME = 128  # whose functions on the sphere stay in the processor's cache
+
+
 class Products(NamedTuple):
     """Tensors of second order in the density, for every λ from 0 on."""
 
@@ -55,6 +58,7 @@ class SphereProducts(torch.nn.Module):
             )
             for l in range(1, max_angular + 1)
         )
+        self.atoms_at_a_time = _ATOMS_AT_A_TIME
         self.max_lambda = -1
         self.reach(0)
 
@@ -74,19 +78,22 @@ class SphereProducts(torch.nn.Module):
         parts: List[torch.Tensor] = []
         for i, contraction in enumerate(self.channels):
             parts.append(contraction(density[i + 1]))
-        functions = torch.cat(parts, dim=1).transpose(1, 2)  # (atoms, 2c, l · m)
-        functions = torch.nn.functional.pad(functions, [1, 0])  # no l = 0
-        y, z = functions.chunk(2, dim=1)
-        y_values, z_values = self.sphere(functions).chunk(2, dim=1)
-        proper = self._of_every_rank(y_values * z_values)
+        functions = torch.cat(parts, dim=1)  # (atoms, l · m, 2c), no l = 0
+        proper: List[torch.Tensor] = []
         pseudo: List[torch.Tensor] = []
-        if with_pseudo:
-            pseudo = self._of_every_rank(self.sphere.bracket(y, z))
-        return Products(proper, pseudo)
+        for some in functions.split(self.atoms_at_a_time):
+            y, z = some.chunk(2, dim=2)
+            y_values, z_values = self.sphere(some).chunk(2, dim=2)
+            proper.append(self.sphere.project(y_values * z_values, self.max_lambda))
+            if with_pseudo:
+                bracket = self.sphere.bracket(y, z)
+                pseudo.append(self.sphere.project(bracket, self.max_lambda))
+        return Products(self._of_every_rank(proper), self._of_every_rank(pseudo))
 
-    def _of_every_rank(self, values: torch.Tensor) -> List[torch.Tensor]:
-        tensors = self.sphere.project(values, self.max_lambda)
-        tensors = tensors.transpose(1, 2)  # (atoms, λ · μ, c)
+    def _of_every_rank(self, parts: List[torch.Tensor]) -> List[torch.Tensor]:
+        if len(parts) == 0:
+            return parts
+        tensors = torch.cat(parts)  # (atoms, λ · μ, c)
         num_components = [2 * l + 1 for l in range(self.max_lambda + 1)]
         return list(tensors.split(num_components, dim=1))
 

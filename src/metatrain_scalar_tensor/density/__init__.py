@@ -106,9 +106,8 @@ class Density(torch.nn.Module):
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, num_channels)``; without
             mixing, the channels are the pairs (neighbor type, radial function).
         """
-        types = self.species.kept_apart(atom_type)  # type: ignore[operator]
-        density = self.expansion(systems, atom_type, types, self.scale, edges)
-        return self.species(density, types)
+        density = self.expansion(systems, atom_type, self.scale, edges)
+        return self.species(density, edges.types)
 
     @torch.no_grad()
     def calibrate(

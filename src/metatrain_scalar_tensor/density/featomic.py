@@ -44,7 +44,6 @@ class FeatomicExpansion(torch.nn.Module):
         self,
         systems: List[System],
         atom_type: torch.Tensor,
-        types: torch.Tensor,
         scale: torch.Tensor,
         edges: Edges,
     ) -> List[torch.Tensor]:
@@ -52,10 +51,10 @@ class FeatomicExpansion(torch.nn.Module):
 
         :param systems: structures, whose atoms are stacked in order.
         :param atom_type: not needed, featomic reads the types of the structures.
-        :param types: index of the types that neighbors have, ``(types,)``
         :param scale: factor of every ``l``, ``(max_angular + 1,)``
-        :param edges: not needed, featomic has a neighbor list of its own.
-        :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``.
+        :param edges: for their types; featomic has a neighbor list of its own.
+        :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``, of the types
+            that occur.
         """
         neighbor_types = self.neighbor_types.to(systems[0].device)
         expansion = self.expansion(systems)
@@ -66,5 +65,5 @@ class FeatomicExpansion(torch.nn.Module):
         for l in range(self.max_angular + 1):
             x = scale[l] * expansion.block({"o3_lambda": l}).values
             x = x.unflatten(2, [len(self.neighbor_types), -1])  # (atoms, m, type, n)
-            density.append(x.index_select(2, types).flatten(2))
+            density.append(x.index_select(2, edges.types).flatten(2))
         return density

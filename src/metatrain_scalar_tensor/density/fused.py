@@ -8,14 +8,14 @@ from metatomic.torch import NeighborListOptions, System
 from ..documentation import ExpansionHypers
 from .geometry import Edges
 from .radial import density_of_center
-from .rows import sum_of_products
 
 
 class FusedExpansion(torch.nn.Module):
     """featomic's ``SphericalExpansion``, with the same numbers.
 
     The principal radial functions times the harmonics are summed over the neighbors of
-    each type; the radial functions are then combinations of these sums.
+    each type by batched matrix products; the radial functions are then combinations of
+    these sums.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     """
@@ -38,7 +38,6 @@ class FusedExpansion(torch.nn.Module):
         self,
         systems: List[System],
         atom_type: torch.Tensor,
-        types: torch.Tensor,
         scale: torch.Tensor,
         edges: Edges,
     ) -> List[torch.Tensor]:
@@ -46,29 +45,24 @@ class FusedExpansion(torch.nn.Module):
 
         :param systems: not needed, the edges have all of them.
         :param atom_type: index of the type of every atom, ``(atoms,)``
-        :param types: the types that neighbors have, in ascending order, ``(types,)``
         :param scale: factor of every ``l``, ``(max_angular + 1,)``
         :param edges: the edges of the structures.
-        :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``.
+        :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``, of the types
+            that occur.
         """
-        num_types = len(types)
-        atom_type = torch.searchsorted(types, atom_type)  # among these
-        mixing = edges.mixing
-        # groups: the neighbors of one type of one center
-        group = edges.centers * num_types + atom_type[edges.neighbors]
-        num_groups = len(atom_type) * num_types
-        sums = sum_of_products(edges.functions, edges.harmonics, group, num_groups)
-        # from (groups, p, l · m), without a copy
-        sums = sums.reshape(len(atom_type), num_types, mixing.shape[0], -1)
-        sums = sums.permute(0, 3, 1, 2)  # (atoms, l · m, types, p)
-        mixing = mixing * scale.repeat_interleave(self.num_radial)
+        of_types: List[torch.Tensor] = []
+        functions_of_types = edges.functions.split(edges.num_places, 1)
+        for i, harmonics in enumerate(edges.harmonics.split(edges.num_places, 1)):
+            of_types.append(harmonics.transpose(1, 2) @ functions_of_types[i])
+        sums = torch.stack(of_types, dim=2)  # (atoms, l · m, types, p)
+        mixing = edges.mixing * scale.repeat_interleave(self.num_radial)
         mixing_of_l = mixing.split(self.num_radial, 1)
         density: List[torch.Tensor] = []
         for l, x in enumerate(sums.split(self.num_components, 1)):
             x = x.reshape(-1, mixing.shape[0]) @ mixing_of_l[l]
             density.append(x.reshape(len(atom_type), 2 * l + 1, -1))
 
-        own_type = torch.nn.functional.one_hot(atom_type, num_types)
+        own_type = atom_type.unsqueeze(1) == edges.types  # (atoms, types)
         self_term = own_type.unsqueeze(2) * (scale[0] * self.self_term)
         density[0] = density[0] + self_term.flatten(1).unsqueeze(1)
         return density

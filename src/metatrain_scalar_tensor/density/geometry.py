@@ -9,17 +9,22 @@ from ..documentation import ExpansionHypers
 from ..o3 import SphericalHarmonics
 from ..systems import edge_vectors
 from .radial import RadialFunctions
+from .rows import sort_into_rows, spread
 
 
 class Edges(NamedTuple):
-    """Every pair of neighbors, seen from both sides."""
+    """The neighbors of every atom, in places that are sorted by type.
 
-    centers: torch.Tensor  # (edges,)
-    neighbors: torch.Tensor  # (edges,)
-    functions: torch.Tensor  # (edges, p), principal radial functions
+    Where an atom has fewer neighbors than there are places, everything is zero.
+    """
+
+    types: torch.Tensor  # (types,), index of those that occur
+    num_places: List[int]  # for neighbors of each of them
+    neighbors: torch.Tensor  # (atoms, places), index of the atom
+    functions: torch.Tensor  # (atoms, places, p), principal radial functions
     mixing: torch.Tensor  # (p, l · n), which makes R_nl of them
-    switch: torch.Tensor  # (edges, 1), one to zero at the cutoff
-    harmonics: torch.Tensor  # (edges, l · m)
+    switch: torch.Tensor  # (atoms, places, 1), one to zero at the cutoff
+    harmonics: torch.Tensor  # (atoms, places, l · m)
 
 
 class EdgeFunctions(torch.nn.Module):
@@ -43,15 +48,16 @@ class EdgeFunctions(torch.nn.Module):
             "parity", torch.tensor(parity, dtype=torch.float64), persistent=False
         )
 
-    def forward(self, systems: List[System]) -> Edges:
+    def forward(self, systems: List[System], atom_type: torch.Tensor) -> Edges:
         """Evaluate all edges.
 
         :param systems: structures, whose atoms are stacked in order.
+        :param atom_type: index of the type of every atom, ``(atoms,)``
         :return: the edges.
         """
         vectors, i, j = edge_vectors(systems, self.neighbor_list)
         functions, switch, harmonics = self.of_vectors(vectors)
-        return self.from_both_sides(i, j, functions, switch, harmonics)
+        return self.from_both_sides(i, j, functions, switch, harmonics, atom_type)
 
     @torch.jit.export
     def of_vectors(
@@ -75,21 +81,29 @@ class EdgeFunctions(torch.nn.Module):
         functions: torch.Tensor,
         switch: torch.Tensor,
         harmonics: torch.Tensor,
+        atom_type: torch.Tensor,
     ) -> Edges:
         """Turn pairs into edges in both directions.
 
         :param first: index of the first atom of every pair, ``(pairs,)``
         :param second: index of the second atom, likewise.
         :param functions: as :meth:`of_vectors` gives them, with the other two.
-        :return: the edges, of the first atoms and then of the second ones.
+        :param atom_type: index of the type of every atom, ``(atoms,)``
+        :return: the edges.
         """
+        types, atom_type = torch.unique(atom_type, return_inverse=True)
+        neighbors = torch.cat([second, first])
+        rows = sort_into_rows(
+            torch.cat([first, second]), atom_type[neighbors], len(atom_type), len(types)
+        )
         return Edges(
-            torch.cat([first, second]),
-            torch.cat([second, first]),
-            torch.cat([functions, functions]),
+            types,
+            rows.num_places,
+            spread(neighbors.unsqueeze(1), rows).squeeze(2),
+            spread(torch.cat([functions, functions]), rows),
             self.radial.mixing_of(functions),
-            torch.cat([switch, switch]),
-            torch.cat([harmonics, harmonics * self.parity]),
+            spread(torch.cat([switch, switch]), rows),
+            spread(torch.cat([harmonics, harmonics * self.parity]), rows),
         )
 
 
@@ -105,6 +119,6 @@ class RadialWeights(torch.nn.Linear):
         super().__init__(num_radial, num_channels, bias=False)
 
     def forward(self, edges: Edges) -> torch.Tensor:  # type: ignore[override]
-        """Combine them: ``(edges, num_channels)``."""
+        """Combine them: ``(atoms, places, num_channels)``."""
         mixing = edges.mixing[:, : self.in_features]  # (p, n) of l = 0
         return edges.functions @ (mixing @ self.weight.T)

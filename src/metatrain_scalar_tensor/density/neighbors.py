@@ -6,7 +6,6 @@ import torch
 
 from ..documentation import ExpansionHypers
 from .geometry import Edges, RadialWeights
-from .rows import sum_of_products
 
 
 class NeighborSum(torch.nn.Module):
@@ -45,11 +44,13 @@ class NeighborSum(torch.nn.Module):
         :param edges: the edges of the structures.
         :return: for every ``l``, ``(atoms, 2l + 1, num_channels)``
         """
-        scalars = (
-            self.of_center(features).index_select(0, edges.centers)
-            + self.of_neighbor(features).index_select(0, edges.neighbors)
-            + self.of_distance(edges)
-        )  # (edges, channels)
+        # unlike indexing, index_select has a fast backward pass
+        of_neighbors = self.of_neighbor(features).index_select(
+            0, edges.neighbors.flatten()
+        )
+        scalars = self.of_distance(edges)  # (atoms, places, channels)
+        scalars = scalars + of_neighbors.reshape(scalars.shape)
+        scalars = scalars + self.of_center(features).unsqueeze(1)
         scalars = self.mix(torch.nn.functional.silu(scalars)) * edges.switch
-        sums = sum_of_products(edges.harmonics, scalars, edges.centers, len(features))
+        sums = edges.harmonics.transpose(1, 2) @ scalars  # (atoms, l · m, channels)
         return list(sums.split(self.num_components, dim=1))

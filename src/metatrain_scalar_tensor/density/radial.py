@@ -15,7 +15,7 @@ from ..documentation import ExpansionHypers
 
 
 _TOLERANCE = 1e-12  # of the series, relative to the largest value
-_FLOAT32_TOLERANCE = 1e-8
+_FLOAT32_TOLERANCE = float(np.finfo(np.float32).eps)
 _POINTS_PER_WIDTH = 16  # where featomic is evaluated, on the scale of its Gaussians
 
 

@@ -16,18 +16,27 @@ class OrthogonalSpecies(torch.nn.Module):
 
     def __init__(self, num_types: int, num_radial: int) -> None:
         super().__init__()
-        self.num_types = num_types
+        self.num_types, self.num_radial = num_types, num_radial
         self.num_channels = num_types * num_radial
-
-    def kept_apart(self, atom_type: torch.Tensor) -> torch.Tensor:
-        """The types whose densities are needed, ``(types,)``: all."""
-        return torch.arange(self.num_types, device=atom_type.device)
 
     def forward(
         self, density: List[torch.Tensor], types: torch.Tensor
     ) -> List[torch.Tensor]:
-        """Leave the channels (type, radial function) as they are."""
-        return density
+        """Add the channels of types that do not occur.
+
+        :param density: for every ``l``, ``(atoms, 2l + 1, types · n)``
+        :param types: index of the types of these channels, ``(types,)``
+        :return: for every ``l``, ``(atoms, 2l + 1, num_channels)``
+        """
+        if len(types) == self.num_types:
+            return density
+        n = torch.arange(self.num_radial, device=types.device)
+        channels = (types.unsqueeze(1) * self.num_radial + n).flatten()
+        of_all_types: List[torch.Tensor] = []
+        for x in density:
+            zeros = x.new_zeros([x.shape[0], x.shape[1], self.num_channels])
+            of_all_types.append(zeros.index_copy_(2, channels, x))
+        return of_all_types
 
 
 class TensorReducedSpecies(torch.nn.Module):
@@ -56,10 +65,6 @@ class TensorReducedSpecies(torch.nn.Module):
         self.radial = torch.nn.Parameter(
             torch.randn(max_angular + 1, num_radial, num_channels) * num_radial**-0.5
         )
-
-    def kept_apart(self, atom_type: torch.Tensor) -> torch.Tensor:
-        """The types whose densities are needed, ``(types,)``: those that occur."""
-        return torch.unique(atom_type)
 
     def forward(
         self, density: List[torch.Tensor], types: torch.Tensor

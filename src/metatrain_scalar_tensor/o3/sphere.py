@@ -11,6 +11,14 @@ from .spherical_harmonics import SphericalHarmonics
 _DEGREES = [3, 5, 7, 9, 11, 15, 17, 19, 21, 23, 29, 31, 35, 41, 47, 53, 59, 65, 71, 77]
 
 
+def _times(matrix: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """The product of a matrix with those of every atom, ``(atoms, i, channels)``.
+
+    By ``@``, ``x`` would be transposed in memory.
+    """
+    return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
+
+
 class SphereGrid(torch.nn.Module):
     r"""Functions on the sphere, between their coefficients and their values.
 
@@ -35,9 +43,9 @@ class SphereGrid(torch.nn.Module):
     :raises ValueError: if there is no rule of that degree.
     """
 
-    harmonics: torch.Tensor  # ((max_angular + 1)², points)
-    slopes: torch.Tensor  # ((max_angular + 1)², 2 · points), along two tangents
-    projector: torch.Tensor  # (points, (max_angular + 1)²)
+    harmonics: torch.Tensor  # (points, (max_angular + 1)²)
+    slopes: torch.Tensor  # (2 · points, (max_angular + 1)²), along two tangents
+    projector: torch.Tensor  # ((max_angular + 1)², points)
 
     def __init__(self, max_angular: int, degree: int) -> None:
         super().__init__()
@@ -55,11 +63,11 @@ class SphereGrid(torch.nn.Module):
         # an orthonormal frame (t, u, r) at every point
         t = torch.linalg.svd(points.unsqueeze(1)).Vh[:, 1]
         u = torch.linalg.cross(points, t)
-        slopes = [torch.func.jvp(harmonics, (points,), (d,))[1].T for d in (t, u)]
+        slopes = [torch.func.jvp(harmonics, (points,), (d,))[1] for d in (t, u)]
         buffers = {
-            "harmonics": harmonics(points).T.contiguous(),
-            "slopes": torch.cat(slopes, dim=1),
-            "projector": torch.from_numpy(weights).unsqueeze(1) * harmonics(points),
+            "harmonics": harmonics(points),
+            "slopes": torch.cat(slopes),
+            "projector": harmonics(points).T * torch.from_numpy(weights),
         }
         for name, values in buffers.items():
             self.register_buffer(name, values, persistent=False)
@@ -67,28 +75,30 @@ class SphereGrid(torch.nn.Module):
     def forward(self, coefficients: torch.Tensor) -> torch.Tensor:
         """The values of functions.
 
-        :param coefficients: ``f_lm``, ``(..., (max_angular + 1)²)``
-        :return: ``(..., points)``
+        :param coefficients: ``f_lm``, ``(atoms, (max_angular + 1)², channels)``; the
+            first ones may be left out, and are then zero.
+        :return: ``(atoms, points, channels)``
         """
-        return coefficients @ self.harmonics
+        return _times(self.harmonics[:, -coefficients.shape[1] :], coefficients)
 
     def bracket(self, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """The values of the brackets of two functions.
 
-        :param y: ``(..., (max_angular + 1)²)``
+        :param y: coefficients, as in :meth:`forward`.
         :param z: likewise.
-        :return: ``(..., points)``
+        :return: ``(atoms, points, channels)``
         """
-        y_t, y_u = (y @ self.slopes).chunk(2, dim=-1)
-        z_t, z_u = (z @ self.slopes).chunk(2, dim=-1)
+        slopes = self.slopes[:, -y.shape[1] :]
+        y_t, y_u = _times(slopes, y).chunk(2, dim=1)
+        z_t, z_u = _times(slopes, z).chunk(2, dim=1)
         return y_t * z_u - y_u * z_t
 
     def project(self, values: torch.Tensor, max_lambda: int) -> torch.Tensor:
         """The coefficients of functions.
 
-        :param values: ``(..., points)``
+        :param values: ``(atoms, points, channels)``
         :param max_lambda: largest λ that is wanted, at most ``max_angular``.
-        :return: ``(..., (max_lambda + 1)²)``
+        :return: ``(atoms, (max_lambda + 1)², channels)``
         """
-        num_columns = (max_lambda + 1) * (max_lambda + 1)  # TorchScript: ** is a float
-        return values @ self.projector[:, :num_columns]
+        num_rows = (max_lambda + 1) * (max_lambda + 1)  # TorchScript: ** is a float
+        return _times(self.projector[:num_rows], values)

@@ -53,7 +53,7 @@ class FromMemory(torch.nn.Module):
     ) -> Tensors:
         """Predict the outputs of the model for the structures of the batch."""
         center_type = self.model.type_index(systems)
-        edges = self.edges.of(systems, self.model.edges)
+        edges = self.edges.of(systems, self.model.edges, center_type)
         density = self.density
         if density is None:
             density = self.model.density(systems, center_type, edges)

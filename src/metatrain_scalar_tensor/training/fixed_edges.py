@@ -27,12 +27,15 @@ class FixedEdges(NamedTuple):
     values: torch.Tensor  # (pairs, functions), all that an edge has
     slopes: Optional[torch.Tensor]  # (pairs, functions, 3)
 
-    def of(self, systems: List[System], functions: EdgeFunctions) -> Edges:
+    def of(
+        self, systems: List[System], functions: EdgeFunctions, atom_type: torch.Tensor
+    ) -> Edges:
         """The edges, as functions of positions and cells.
 
         :param systems: the structures, unmoved; their positions and cells may ask for
             derivatives, if there are slopes.
         :param functions: what the values are of.
+        :param atom_type: index of the type of every atom, ``(atoms,)``
         :return: the edges.
         """
         values = self.values
@@ -42,8 +45,10 @@ class FixedEdges(NamedTuple):
             values = values + (self.slopes @ displacements.unsqueeze(2)).squeeze(2)
         num_harmonics = len(functions.parity)
         num_radial = values.shape[1] - 1 - num_harmonics
-        parts = values.split([num_radial, 1, num_harmonics], dim=1)
-        return functions.from_both_sides(self.first, self.second, *parts)
+        radial, switch, harmonics = values.split([num_radial, 1, num_harmonics], dim=1)
+        return functions.from_both_sides(
+            self.first, self.second, radial, switch, harmonics, atom_type
+        )
 
 
 class EdgesInMemory:

@@ -70,8 +70,9 @@ class PreparedSet(torch.utils.data.Dataset):
         parts: List[List[torch.Tensor]] = []
         for first in range(0, len(self), batch_size):
             systems = self.systems[first : first + batch_size]
-            edges = model.edges(systems)
-            parts.append(model.density(systems, model.type_index(systems), edges))
+            atom_type = model.type_index(systems)
+            edges = model.edges(systems, atom_type)
+            parts.append(model.density(systems, atom_type, edges))
         self.density = [torch.cat(of_l) for of_l in zip(*parts, strict=True)]
 
     def take(self, structures: List[int]) -> Batch:
