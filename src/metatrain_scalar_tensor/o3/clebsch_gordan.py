@@ -6,6 +6,8 @@ import numpy as np
 import torch
 import wigners
 
+from .components import on_components
+
 
 def _real_from_complex(l: int) -> np.ndarray:
     """Unitary matrix ``U`` with ``Y_real = U @ Y_complex``, ``(2l+1, 2l+1)``.
@@ -94,7 +96,7 @@ class CoupledProduct(torch.nn.Module):
             coefficients = coefficients / coefficients[l1, l2, l3].abs()
         self.register_buffer(
             "coefficients",
-            coefficients.reshape(-1, 2 * l3 + 1),  # (m1 m2, m3)
+            coefficients.reshape(-1, 2 * l3 + 1).T.contiguous(),  # (m3, m1 m2)
             persistent=False,
         )
 
@@ -105,6 +107,5 @@ class CoupledProduct(torch.nn.Module):
         :param y: ``(atoms, 2 l2 + 1, channels)``
         :return: ``(atoms, 2 l3 + 1, channels)``
         """
-        x, y = x.transpose(1, 2), y.transpose(1, 2)
-        products = (x.unsqueeze(3) * y.unsqueeze(2)).flatten(2)
-        return (products @ self.coefficients).transpose(1, 2)  # (atoms, m3, channels)
+        products = x.unsqueeze(2) * y.unsqueeze(1)  # (atoms, m1, m2, channels)
+        return on_components(self.coefficients, products.flatten(1, 2))

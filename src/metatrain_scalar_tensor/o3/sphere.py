@@ -4,19 +4,12 @@ import numpy as np
 import torch
 from scipy.integrate import lebedev_rule
 
+from .components import on_components
 from .spherical_harmonics import SphericalHarmonics
 
 
 # degrees up to which Lebedev's rules of positive weights integrate exactly
 _DEGREES = [3, 5, 7, 9, 11, 15, 17, 19, 21, 23, 29, 31, 35, 41, 47, 53, 59, 65, 71, 77]
-
-
-def _times(matrix: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The product of a matrix with those of every atom, ``(atoms, i, channels)``.
-
-    By ``@``, ``x`` would be transposed in memory.
-    """
-    return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
 
 
 class SphereGrid(torch.nn.Module):
@@ -79,7 +72,7 @@ class SphereGrid(torch.nn.Module):
             first ones may be left out, and are then zero.
         :return: ``(atoms, points, channels)``
         """
-        return _times(self.harmonics[:, -coefficients.shape[1] :], coefficients)
+        return on_components(self.harmonics[:, -coefficients.shape[1] :], coefficients)
 
     def bracket(self, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """The values of the brackets of two functions.
@@ -89,8 +82,8 @@ class SphereGrid(torch.nn.Module):
         :return: ``(atoms, points, channels)``
         """
         slopes = self.slopes[:, -y.shape[1] :]
-        y_t, y_u = _times(slopes, y).chunk(2, dim=1)
-        z_t, z_u = _times(slopes, z).chunk(2, dim=1)
+        y_t, y_u = on_components(slopes, y).chunk(2, dim=1)
+        z_t, z_u = on_components(slopes, z).chunk(2, dim=1)
         return y_t * z_u - y_u * z_t
 
     def project(self, values: torch.Tensor, max_lambda: int) -> torch.Tensor:
@@ -101,4 +94,4 @@ class SphereGrid(torch.nn.Module):
         :return: ``(atoms, (max_lambda + 1)², channels)``
         """
         num_rows = (max_lambda + 1) * (max_lambda + 1)  # TorchScript: ** is a float
-        return _times(self.projector[:num_rows], values)
+        return on_components(self.projector[:num_rows], values)
