@@ -45,12 +45,11 @@ class VectorBasis(torch.nn.Module):
         self.raise_rank = torch.nn.ModuleList(
             CoupledProduct(1, l, l + 1, unit=True) for l in range(o3_lambda)
         )
-        # P_λ is b times the first and a times every tensor of P_(λ - 1), ...
+        # P_l is b times the first and a times every tensor of P_(l - 1), ...
         vector, lower = [1] + o3_lambda * [0], [0, *range(o3_lambda)]
         self.register_buffer("vector", torch.tensor(vector), persistent=False)
         self.register_buffer("lower", torch.tensor(lower), persistent=False)
-        # ... and all tensors are two vectors or products times every one, b or b × c
-        # times the first
+        # ... and the tensors are P_λ and c times every one, or vector products
         if self.proper:
             vector, lower = vector + o3_lambda * [2], lower + list(range(o3_lambda))
         else:

@@ -6,9 +6,9 @@ import torch
 
 
 class Rows(NamedTuple):
-    """Which place in the table every edge has."""
+    """Which place in the flattened table every edge has."""
 
-    place: torch.Tensor  # (edges,), in the flattened table
+    place: torch.Tensor  # (edges,)
     num_rows: int
     num_places: List[int]  # in a row, for neighbors of each type
 
@@ -30,10 +30,10 @@ def sort_into_rows(
     number = torch.empty_like(group)  # of an edge within its group
     number[order] = torch.arange(len(group), device=group.device)
     number = number - (counts.cumsum(0) - counts)[group]
-    lengths = counts.reshape(num_centers, num_types).amax(0)  # (types,)
-    first_place = lengths.cumsum(0) - lengths
-    place = center * lengths.sum() + first_place[neighbor_type] + number
-    num_places: List[int] = lengths.tolist()
+    most = counts.reshape(num_centers, num_types).amax(0)  # (types,)
+    num_places: List[int] = most.tolist()
+    first_place = (most.cumsum(0) - most)[neighbor_type]  # in a row
+    place = center * sum(num_places) + first_place + number
     return Rows(place, num_centers, num_places)
 
 
@@ -44,13 +44,9 @@ def spread(values: torch.Tensor, rows: Rows) -> torch.Tensor:
     :param rows: the places.
     :return: ``(rows, places, properties)``
     """
-    num_places = 0
-    for number in rows.num_places:
-        num_places += number
+    length, width = sum(rows.num_places), values.shape[1]
     table = torch.zeros(
-        [rows.num_rows * num_places, values.shape[1]],
-        dtype=values.dtype,
-        device=values.device,
+        [rows.num_rows * length, width], dtype=values.dtype, device=values.device
     )
     table = table.index_copy_(0, rows.place, values)
-    return table.reshape(rows.num_rows, num_places, values.shape[1])
+    return table.reshape(rows.num_rows, length, width)
