@@ -47,7 +47,8 @@ def test_sum_is_over_scalars_of_both_atoms_times_harmonics():
         scalars = module.mix(torch.nn.functional.silu(hidden))
         harmonic = harmonics((r / distance).unsqueeze(0))
         expected[i] += harmonic.T * scalars * switch
-    values = torch.cat(module(features, functions(systems)), dim=1)
+    edges = functions(systems, model.type_index(systems))
+    values = torch.cat(module(features, edges), dim=1)
     torch.testing.assert_close(values, expected, atol=1e-11, rtol=1e-9)
 
 
