@@ -9,7 +9,6 @@ out.
 
 ::
 
-    export OMP_WAIT_POLICY=active        # or threads sleep between operations, or not
     python benchmarks/water.py           # prints tables of medians and makes a plot
 """
 
