@@ -6,7 +6,7 @@ from typing import List, Union
 import torch
 
 from .documentation import SpeciesHypers
-from .o3 import SphereGrid
+from .o3 import SphereGrid, on_components
 
 
 class PowerSpectrum(torch.nn.Module):
@@ -109,7 +109,7 @@ class ChannelwiseInvariants(torch.nn.Module):
                 products.append(square * square)
         invariants = [x[:, 0]]
         for product in products:
-            of_l = self.sum_over_m @ product  # (atoms, l, channels)
+            of_l = on_components(self.sum_over_m, product)  # (atoms, l, channels)
             invariants.append(of_l.transpose(1, 2).flatten(1))
         return torch.cat(invariants, dim=1)
 

@@ -9,7 +9,7 @@ from metatrain.utils.data import TargetInfo
 
 from .basis import TensorBases, basis_name
 from .exchange import ExchangeSymmetry
-from .o3 import Irrep, cartesian_irreps, product_irreps
+from .o3 import Irrep, cartesian_irreps, on_components, product_irreps
 
 
 class BlockIrreps(NamedTuple):
@@ -141,7 +141,7 @@ class BlockHead(torch.nn.Module):
             spherical.append(bases[self.basis_names[i]] @ c)
         values = torch.cat(spherical, dim=1)  # (atoms, Σ (2λ + 1), properties)
         if not self.is_irreducible:
-            values = self.change_of_basis.T @ values
+            values = on_components(self.change_of_basis.T, values)
         return values.reshape([features.shape[0]] + self.shape + [self.num_properties])
 
 

@@ -9,9 +9,6 @@ from ..o3 import CoupledProduct, Irrep, SphereGrid
 from .contraction import Contraction
 
 
-_ATOMS_AT_A_TIME = 128  # whose functions on the sphere stay in the processor's cache
-
-
 class Products(NamedTuple):
     """Tensors of second order in the density, for every λ from 0 on."""
 
@@ -58,7 +55,7 @@ class SphereProducts(torch.nn.Module):
             )
             for l in range(1, max_angular + 1)
         )
-        self.atoms_at_a_time = _ATOMS_AT_A_TIME
+        self.atoms_at_a_time = 128  # whose functions stay in the processor's cache
         self.max_lambda = -1
         self.reach(0)
 

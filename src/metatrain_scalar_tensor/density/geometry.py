@@ -27,6 +27,18 @@ class Edges(NamedTuple):
     harmonics: torch.Tensor  # (atoms, places, l · m)
 
 
+def of_neighbors(values: torch.Tensor, edges: Edges) -> torch.Tensor:
+    """The values of the neighbors of every atom.
+
+    :param values: ``(atoms, ...)``
+    :param edges: the edges.
+    :return: ``(atoms, places, ...)``, anything in empty places.
+    """
+    # unlike indexing, index_select has a fast backward pass
+    chosen = values.index_select(0, edges.neighbors.flatten())
+    return chosen.unflatten(0, edges.neighbors.shape)
+
+
 class EdgeFunctions(torch.nn.Module):
     """Radial functions and spherical harmonics of the edges.
 

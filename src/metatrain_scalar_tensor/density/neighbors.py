@@ -5,7 +5,7 @@ from typing import List
 import torch
 
 from ..documentation import ExpansionHypers
-from .geometry import Edges, RadialWeights
+from .geometry import Edges, RadialWeights, of_neighbors
 
 
 class NeighborSum(torch.nn.Module):
@@ -44,13 +44,11 @@ class NeighborSum(torch.nn.Module):
         :param edges: the edges of the structures.
         :return: for every ``l``, ``(atoms, 2l + 1, num_channels)``
         """
-        # unlike indexing, index_select has a fast backward pass
-        of_neighbors = self.of_neighbor(features).index_select(
-            0, edges.neighbors.flatten()
-        )
-        scalars = self.of_distance(edges)  # (atoms, places, channels)
-        scalars = scalars + of_neighbors.reshape(scalars.shape)
-        scalars = scalars + self.of_center(features).unsqueeze(1)
+        scalars = (
+            self.of_distance(edges)
+            + of_neighbors(self.of_neighbor(features), edges)
+            + self.of_center(features).unsqueeze(1)
+        )  # (atoms, places, channels)
         scalars = self.mix(torch.nn.functional.silu(scalars)) * edges.switch
         sums = edges.harmonics.transpose(1, 2) @ scalars  # (atoms, l · m, channels)
         return list(sums.split(self.num_components, dim=1))

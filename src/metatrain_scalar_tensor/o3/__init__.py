@@ -12,6 +12,7 @@ Conventions, the same everywhere in the package:
 
 from .cartesian import cartesian_irreps, isotropic_tensors
 from .clebsch_gordan import CoupledProduct, clebsch_gordan
+from .components import on_components
 from .gaunt import CartesianGaunt, SphericalGaunt
 from .irreducible import (
     IrreduciblePower,
@@ -43,6 +44,7 @@ __all__ = [
     "coupling_constant",
     "irreducible_projector",
     "isotropic_tensors",
+    "on_components",
     "product_irreps",
     "spherical_from_irreducible",
 ]
