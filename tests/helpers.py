@@ -79,7 +79,7 @@ def make_model(targets, atomic_types=TYPES, seed=0, dtype=torch.float64, **chang
     model = ScalarTensor(hypers(**changes), dataset_info(targets, atomic_types))
     model = model.to(dtype).eval()
     systems = prepare(model, [cluster(20, atomic_types=atomic_types)], dtype)
-    model.calibrate(systems)
+    model.calibrate([systems])
     return model
 
 
@@ -135,8 +135,7 @@ class Expansion(torch.nn.Module):
         return self.density(systems, atom_type, self.edges(systems, atom_type))
 
     def calibrate(self, systems):
-        atom_type = TypeIndex(TYPES)(systems)
-        self.density.calibrate(systems, atom_type, self.edges(systems, atom_type))
+        self.density.calibrate([systems], self)
 
 
 def predict(model, frames, names, sample_kind="atom", selected_atoms=None):

@@ -7,6 +7,7 @@ redesign there moves them out of the architectures.
 import copy
 from typing import Dict, List, Optional, Tuple, cast
 
+import metatensor.torch as mts
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelOutput, System
@@ -25,14 +26,15 @@ from .isotropic import IsotropicComposition, has_isotropic_part
 from .new_types import take_over
 from .pair_scales import PairScales
 from .systems import types_of_samples
+from .type_tables import TargetTable
 
 
 class Baseline(torch.nn.Module):
     """From what the network is trained to give to what was asked for.
 
     In training mode contributions of atoms are summed where a structure's total is
-    wanted. In evaluation mode they are also scaled, and the models that were taken off
-    the targets are added.
+    wanted. In evaluation mode they are first scaled, and what was taken off the targets
+    is added.
 
     :param dataset_info: atomic types and targets.
     :param zbl: whether to add the ZBL repulsion of nuclei to energies.
@@ -40,7 +42,7 @@ class Baseline(torch.nn.Module):
     """
 
     new_types: List[int]
-    atomic_targets: List[str]  # targets that are defined atom by atom
+    is_repulsion: List[bool]  # for every additive model
     atomic_basis_targets: List[str]
 
     def __init__(self, dataset_info: DatasetInfo, zbl: bool) -> None:
@@ -48,7 +50,6 @@ class Baseline(torch.nn.Module):
         self.dataset_info = dataset_info
         self.zbl = zbl
         self.new_types: List[int] = []  # to be fitted: places among all types
-        self.atomic_targets = self._targets_of("atom")
         self.atomic_basis_targets = self._targets_on_atomic_basis()
         self.pair_scales = PairScales(self._pair_layouts())
         of_atoms = without_pairs(dataset_info)
@@ -79,13 +80,8 @@ class Baseline(torch.nn.Module):
             self.additive_models.append(repulsion)
             self.cutoff_radius = float(repulsion.cutoff_radius)
         self._add_isotropic_composition(of_atoms)
-
-    def _targets_of(self, sample_kind: str) -> List[str]:
-        return [
-            name
-            for name, info in self.dataset_info.targets.items()
-            if info.sample_kind == sample_kind
-        ]
+        self.tables = torch.nn.ModuleDict()  # of every target of atoms or structures
+        self.tabulate()
 
     def _targets_on_atomic_basis(self) -> List[str]:
         targets = self.dataset_info.targets
@@ -93,60 +89,98 @@ class Baseline(torch.nn.Module):
 
     def _pair_layouts(self) -> Dict[str, TensorMap]:
         targets = densify_atomic_basis_dataset_info(self.dataset_info).targets
-        return {name: targets[name].layout for name in self._targets_of("atom_pair")}
+        return {
+            name: info.layout
+            for name, info in targets.items()
+            if info.sample_kind == "atom_pair"
+        }
 
     def forward(
         self,
         systems: List[System],
         outputs: Dict[str, ModelOutput],
         predictions: Dict[str, TensorMap],
+        center_type: torch.Tensor,
         selected_atoms: Optional[Labels],
     ) -> Dict[str, TensorMap]:
         """Finish the predictions.
+
+        Sums are taken in float64, since the energies of many atoms have more digits
+        than float32.
 
         :param systems: structures.
         :param outputs: the outputs that were asked for.
         :param predictions: the same outputs as the network gives them, with atoms as
             samples.
+        :param center_type: index of the type of every atom, ``(atoms,)``
         :param selected_atoms: atoms that the predictions are for; all by default.
-        :return: the outputs.
+        :return: the outputs, in the dtype of the structures.
         """
-        # Atomic targets have a scale for each type of atom: they are summed after
-        # scaling. All others before, so that large composition energies are not rounded
-        # atom by atom.
-        summed: List[str] = []
-        for name in list(predictions.keys()):
-            if (
-                outputs[name].sample_kind == "system"
-                and name not in self.atomic_targets
-            ):
-                predictions[name] = sum_over_atoms(predictions[name])
-                summed.append(name)
         if not self.training:
-            predictions = self.scaler.apply_scales(
-                systems, predictions, selected_atoms=selected_atoms
-            )
+            for name, table in self.tables.items():
+                if name in predictions:
+                    predictions[name] = table(predictions[name], center_type)
+            predictions = self._add_repulsion(systems, predictions, selected_atoms)
             predictions = self._sparsify(systems, predictions)
-            for model in self.additive_models:
-                known: Dict[str, ModelOutput] = {}
-                of_basis: Dict[str, ModelOutput] = {}
+        dtype = systems[0].positions.dtype
+        for name in list(predictions.keys()):
+            prediction = predictions[name]
+            if outputs[name].sample_kind == "system":
+                prediction = sum_over_atoms(prediction.to(dtype=torch.float64))
+            predictions[name] = prediction.to(dtype=dtype)
+        return predictions
+
+    def _add_repulsion(
+        self,
+        systems: List[System],
+        predictions: Dict[str, TensorMap],
+        selected_atoms: Optional[Labels],
+    ) -> Dict[str, TensorMap]:
+        """Add the ZBL repulsion, where it is on: it depends on more than types."""
+        for i, model in enumerate(self.additive_models):
+            if self.is_repulsion[i]:
+                of_atoms: Dict[str, ModelOutput] = {}
                 for name in predictions.keys():
                     if name in model.outputs:  # type: ignore[operator]
-                        if name in self.atomic_basis_targets:
-                            of_basis[name] = ModelOutput(sample_kind="atom")
-                        else:
-                            known[name] = ModelOutput(sample_kind="atom")
-                values = model(systems, known, selected_atoms)
-                if len(of_basis) > 0:  # metatrain can't select atoms of these
-                    values.update(model(systems, of_basis, None))
-                for name, value in values.items():
-                    if name in summed:
-                        value = sum_over_atoms(value)
-                    predictions[name] = add_matching_blocks(predictions[name], value)
-        for name in self.atomic_targets:
-            if name in outputs and outputs[name].sample_kind == "system":
-                predictions[name] = sum_over_atoms(predictions[name])
+                        of_atoms[name] = ModelOutput(sample_kind="atom")
+                for name, value in model(systems, of_atoms, selected_atoms).items():
+                    predictions[name] = mts.add(
+                        predictions[name], value.to(dtype=torch.float64)
+                    )
         return predictions
+
+    @torch.jit.unused
+    def tabulate(self) -> None:
+        """Write the tables: what the fitted models say of a lone atom of every type.
+
+        Evaluating metatrain's own models would round their weights to the dtype of the
+        structures, and change them, which threads that evaluate together must not do.
+        """
+        self.is_repulsion = [isinstance(model, ZBL) for model in self.additive_models]
+        info = densify_atomic_basis_dataset_info(without_pairs(self.dataset_info))
+        position, cell = torch.zeros(1, 3).double(), torch.zeros(3, 3).double()
+        lone_atoms = [
+            System(torch.tensor([t]), position, cell, torch.tensor(3 * [False]))
+            for t in info.atomic_types
+        ]
+        models, scaler = self.float64_copy_on_cpu()
+        models.train(), scaler.train()  # for the dense form of atomic-basis targets
+        outputs = {name: ModelOutput(sample_kind="atom") for name in info.targets}
+        scales = scaler.get_scales(lone_atoms, outputs)
+        shifts = {name: mts.zeros_like(scale) for name, scale in scales.items()}
+        for model, is_repulsion in zip(models, self.is_repulsion, strict=True):
+            if not is_repulsion:
+                known = {n: o for n, o in outputs.items() if n in model.outputs}
+                for name, shift in model(lone_atoms, known).items():
+                    shifts[name] = add_matching_blocks(shifts[name], shift)
+        for name, target in info.targets.items():
+            table = TargetTable(target.layout, len(lone_atoms))
+            for block, scale, shift in zip(
+                table.blocks, scales[name].blocks(), shifts[name].blocks(), strict=True
+            ):  # a scale is the same for all components
+                of_first = scale.values.unsqueeze(1).flatten(1, -2)[:, 0]
+                block.fill(of_first, shift.values)
+            self.tables[name] = table.to(self.scaler.dummy_buffer.device)
 
     @torch.jit.export
     def of_pairs(
@@ -192,7 +226,6 @@ class Baseline(torch.nn.Module):
         :param merged_info: these and the data so far.
         """
         self.dataset_info = merged_info
-        self.atomic_targets = self._targets_of("atom")
         self.atomic_basis_targets = self._targets_on_atomic_basis()
         self.pair_scales.add(self._pair_layouts())
         dataset_info = without_pairs(dataset_info)
@@ -212,6 +245,7 @@ class Baseline(torch.nn.Module):
             self._add_isotropic_composition(restart_info)
         else:
             isotropic.restart(restart_info)
+        self.tabulate()
 
     def with_types(self, atomic_types: List[int], known: torch.Tensor) -> "Baseline":
         """The same for more types of atoms, those that are new to be fitted.
@@ -254,6 +288,7 @@ class Baseline(torch.nn.Module):
         for composition in self.composition_models():
             composition.sync_tensor_maps()
         self.scaler.sync_tensor_maps()
+        self.tabulate()
 
     def float64_copy_on_cpu(self) -> Tuple[torch.nn.ModuleList, Scaler]:
         """The additive models and the scaler, for the transforms of the data."""
@@ -278,24 +313,19 @@ def without_pairs(info: DatasetInfo) -> DatasetInfo:
     return DatasetInfo(info.length_unit, info.atomic_types, targets)
 
 
-def add_matching_blocks(prediction: TensorMap, contribution: TensorMap) -> TensorMap:
-    """Add a contribution that may lack some of the blocks of the prediction.
+def add_matching_blocks(tensor: TensorMap, contribution: TensorMap) -> TensorMap:
+    """Add a contribution that may lack some of the blocks, as a composition model does.
 
-    :param prediction: what to add to.
-    :param contribution: what to add, such as a composition baseline, which has scalar
-        blocks only; same components and properties, and the same samples or more.
-    :return: the sum, with the blocks of the prediction.
+    :param tensor: what to add to.
+    :param contribution: what to add, with the same samples.
+    :return: the sum, with the blocks of the first one.
     """
     blocks: List[TensorBlock] = []
-    for key, block in prediction.items():
+    for key, block in tensor.items():
         values = block.values
         if key in contribution.keys:
-            other = contribution.block(key)
-            added = other.values.to(values)
-            if len(added) != len(values):
-                added = added[other.samples.select(block.samples)]
-            values = values + added
+            values = values + contribution.block(key).values
         blocks.append(
             TensorBlock(values, block.samples, block.components, block.properties)
         )
-    return TensorMap(prediction.keys, blocks)
+    return TensorMap(tensor.keys, blocks)

@@ -29,7 +29,6 @@ from .density import Density, EdgeFunctions, NeighborSum
 from .documentation import ModelHypers
 from .new_types import check_types_can_be_added
 from .size import check_size
-from .steady import make_steady
 from .systems import TypeIndex
 
 
@@ -154,7 +153,6 @@ class MetatrainModel(ModelInterface[ModelHypers]):
         self.density.without_extensions()
         self.to(dtype)  # the baseline is in float64 during training
         self.baseline.move_tensor_maps(torch.device("cpu"))
-        make_steady(self.baseline)
         interaction_range = float("inf")
         if self.long_range is None:
             steps = 1 + self.hypers["messages"]["layers"]

@@ -1,12 +1,15 @@
 """Equivariant message passing: the density learns what its neighbors see."""
 
-from typing import Any, List
+from functools import partial
+from typing import Any, Callable, List, Sequence, Tuple
 
 import torch
+from metatomic.torch import System
 
 from .basis.contraction import Contraction
-from .density.geometry import Edges, RadialWeights
+from .density.geometry import Edges, RadialWeights, of_neighbors
 from .documentation import ExpansionHypers, MessageHypers
+from .normalisation import root_mean_squares
 from .o3 import CartesianGaunt, SphericalGaunt
 
 
@@ -97,9 +100,7 @@ class MessageLayer(torch.nn.Module):
         harmonics = edges.harmonics[:, :, : sent.shape[2]]
         harmonics = self.gaunt.components(harmonics)  # type: ignore[operator]
         radial = self.radial(edges)  # (atoms, places, c)
-        # unlike indexing, index_select has a fast backward pass
-        on_edges = components.index_select(0, edges.neighbors.flatten())
-        on_edges = on_edges.unflatten(0, edges.neighbors.shape) * radial.unsqueeze(3)
+        on_edges = of_neighbors(components, edges) * radial.unsqueeze(3)
         outer = on_edges.flatten(2).transpose(1, 2) @ harmonics
         outer = outer.unflatten(1, [self.num_channels, components.shape[2]])
         received = self.gaunt(outer) * self.scales[0, self.rank]  # (atoms, c, l · m)
@@ -122,18 +123,24 @@ class MessageLayer(torch.nn.Module):
         return sent.transpose(1, 2)
 
     @torch.no_grad()
-    def calibrate(self, density: List[torch.Tensor], edges: Edges) -> None:
+    def calibrate(
+        self,
+        batches: Sequence[List[System]],
+        messages: Callable[[List[System]], torch.Tensor],
+    ) -> None:
         """Choose the scales so that messages have unit mean square for every rank.
 
-        :param density: that of typical structures.
-        :param edges: their edges.
+        :param batches: typical structures, some at a time.
+        :param messages: :meth:`messages` of this layer, as a function of structures.
         """
+
+        def of_every_rank(i: int, systems: List[System]) -> Sequence[torch.Tensor]:
+            return messages(systems).chunk(2, 1)[i].split(self.num_components, 2)
+
+        self.scales.fill_(1.0)
         for i in range(2):  # the products after their factors
-            messages = self.messages(density, edges).chunk(2, dim=1)[i]
-            for l, values in enumerate(messages.split(self.num_components, dim=2)):
-                mean_square = values.pow(2).mean()
-                if mean_square > 0:  # lone atoms receive nothing
-                    self.scales[i, l] = mean_square.rsqrt()
+            sizes = root_mean_squares(batches, partial(of_every_rank, i))
+            self.scales[i] = 1.0 / sizes
 
 
 class Messages(torch.nn.Module):
@@ -172,14 +179,24 @@ class Messages(torch.nn.Module):
         return density
 
     @torch.no_grad()
-    def calibrate(self, density: List[torch.Tensor], edges: Edges) -> None:
+    def calibrate(
+        self,
+        batches: Sequence[List[System]],
+        describe: Callable[[List[System]], Tuple[List[torch.Tensor], Edges]],
+    ) -> None:
         """Choose the scales of all layers.
 
-        :param density: that of typical structures, such as the first batch of a
-            training set.
-        :param edges: their edges.
+        :param batches: typical structures, some at a time.
+        :param describe: density and edges of structures.
         """
-        layer: Any  # mypy takes its methods for tensors
-        for layer in self.layers:
-            layer.calibrate(density, edges)
-            density = layer(density, edges)
+
+        layers: List[Any] = list(self.layers)  # mypy takes their methods for tensors
+
+        def messages(i: int, systems: List[System]) -> torch.Tensor:
+            density, edges = describe(systems)
+            for earlier in layers[:i]:
+                density = earlier(density, edges)
+            return layers[i].messages(density, edges)
+
+        for i, layer in enumerate(layers):
+            layer.calibrate(batches, partial(messages, i))

@@ -1,6 +1,6 @@
 """The model: density, invariants, coefficients, tensors, and their sum."""
 
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -164,10 +164,13 @@ class ScalarTensor(MetatrainModel):
             centers = Labels(["system", "atom"], centers.values[rows])
             density = [x[rows] for x in density]
             features = features[rows]
+            center_type = center_type[rows]
 
         bases = self.bases(density, symmetries)  # (atoms, 2λ + 1, tensors) each
         predictions = self._predict(features, bases, centers, systems, outputs)
-        predictions = self.baseline(systems, outputs, predictions, selected_atoms)
+        predictions = self.baseline(
+            systems, outputs, predictions, center_type, selected_atoms
+        )
         predictions.update(self.baseline.of_pairs(systems, pairs))
         return predictions
 
@@ -203,18 +206,22 @@ class ScalarTensor(MetatrainModel):
                     predictions[name] = head(last_layer, bases, centers, systems, None)
         return predictions
 
-    def calibrate(self, systems: List[System]) -> None:
+    @torch.jit.unused
+    def calibrate(self, batches: Sequence[List[System]]) -> None:
         """Set the scales of density and messages, if that has not been done yet.
 
-        :param systems: typical structures, such as the first batch of a training set.
+        :param batches: typical structures, with neighbor lists, some at a time.
         """
+
+        def describe(systems: List[System]) -> Tuple[List[torch.Tensor], Edges]:
+            center_type = self.type_index(systems)
+            edges = self.edges(systems, center_type)
+            return self.density(systems, center_type, edges), edges
+
         if not self.density.is_calibrated:
-            atom_type = self.type_index(systems)
-            edges = self.edges(systems, atom_type)
-            self.density.calibrate(systems, atom_type, edges)
+            self.density.calibrate(batches, lambda systems: describe(systems)[0])
             if self.messages is not None:
-                density = self.density(systems, atom_type, edges)
-                self.messages.calibrate(density, edges)
+                self.messages.calibrate(batches, describe)
 
     def _feature_map(self, features: torch.Tensor, centers: Labels) -> TensorMap:
         device = features.device

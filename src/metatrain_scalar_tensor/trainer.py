@@ -32,6 +32,7 @@ from .training.finetuning import choose_weights
 from .training.loaders import Loaders, build_collate_fn
 from .training.log import Log
 from .training.processes import Processes, start_processes
+from .training.sample import typical_structures
 from .training.schedule import warmup_cosine
 from .training.traces import TraceSupervision
 
@@ -116,9 +117,10 @@ class Trainer(TrainerInterface[TrainerHypers]):
             dtype,
             processes,
         )
-        self._seed_epoch(0)
         if not model.density.is_calibrated:
-            model.calibrate(next(loaders.train(0)).systems)
+            model.calibrate(
+                typical_structures(model, train_datasets, self.hypers["batch_size"])
+            )
 
         traces = TraceSupervision(model, self.hypers["trace_supervision"])
         traces.to(device=processes.device, dtype=dtype)

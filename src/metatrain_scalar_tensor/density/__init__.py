@@ -1,11 +1,12 @@
 """The neighbor density: the one place that looks at the atoms around a center."""
 
-from typing import List
+from typing import Callable, List, Sequence
 
 import torch
 from metatomic.torch import NeighborListOptions, System
 
 from ..documentation import DensityEngine, ExpansionHypers, SpeciesHypers
+from ..normalisation import root_mean_squares
 from .fused import FusedExpansion
 from .geometry import EdgeFunctions, Edges
 from .neighbors import NeighborSum
@@ -111,23 +112,22 @@ class Density(torch.nn.Module):
 
     @torch.no_grad()
     def calibrate(
-        self, systems: List[System], atom_type: torch.Tensor, edges: Edges
+        self,
+        batches: Sequence[List[System]],
+        expand: Callable[[List[System]], List[torch.Tensor]],
     ) -> None:
         """Choose the constants so that every channel ``l`` has unit mean square.
 
         Radial integrals and the l = 0 self-term make the channels differ by an order of
-        magnitude; networks and tensor products want them alike. The constants depend on
-        nothing but the structures and do not change afterwards.
+        magnitude; networks and tensor products want them alike. A channel that symmetry
+        makes zero stays small, see :func:`with_floor`. The constants depend on nothing
+        but the structures and do not change afterwards.
 
-        :param systems: typical structures, such as the first batch of a training set.
-        :param atom_type: index of the type of every atom, ``(atoms,)``
-        :param edges: the edges of the structures.
+        :param batches: typical structures, some at a time.
+        :param expand: this density, as a function of structures.
         """
         self.scale.fill_(1.0)
-        for l, values in enumerate(self(systems, atom_type, edges)):
-            mean_square = values.pow(2).mean()
-            if mean_square > 0:  # lone atoms have no density but their own
-                self.scale[l] = mean_square.rsqrt()
+        self.scale.copy_(1.0 / root_mean_squares(batches, expand))
         self.is_calibrated.fill_(True)
 
     def without_extensions(self) -> None:

@@ -80,6 +80,7 @@ def fit_baseline(
             is_distributed=processes.is_distributed,
             checkpoint_dir=checkpoint_dir,
         )
+    baseline.tabulate()
 
 
 def fit_pair_scales(model: ScalarTensor, train_datasets: Datasets) -> None:

@@ -1,0 +1,45 @@
+"""Typical structures of the training sets."""
+
+from typing import Any, List
+
+import torch
+from metatomic.torch import System
+from metatrain.utils.neighbor_lists import (
+    get_requested_neighbor_lists,
+    get_system_with_neighbor_lists,
+)
+from torch.utils.data import ConcatDataset
+
+from ..model import ScalarTensor
+from .checks import Datasets
+
+
+MAX_ATOMS = 10_000
+
+
+def typical_structures(
+    model: ScalarTensor, datasets: Datasets, batch_size: int
+) -> List[List[System]]:
+    """All structures or, of larger training sets, a random sample.
+
+    The sample has about ``MAX_ATOMS`` atoms. It is the same in every run and in every
+    process.
+
+    :param model: the model, for its neighbor lists, dtype and device.
+    :param datasets: training sets.
+    :param batch_size: number of structures in a batch.
+    :return: the structures with neighbor lists, in batches.
+    """
+    everything: Any = ConcatDataset(datasets)
+    order = torch.randperm(len(everything), generator=torch.Generator().manual_seed(0))
+    neighbor_lists = get_requested_neighbor_lists(model)
+    weights = next(model.parameters())
+    systems: List[System] = []
+    num_atoms = 0
+    for i in order.tolist():
+        system = get_system_with_neighbor_lists(everything[i]["system"], neighbor_lists)
+        systems.append(system.to(weights.dtype, weights.device))
+        num_atoms += len(system)
+        if num_atoms >= MAX_ATOMS:
+            break
+    return [systems[i : i + batch_size] for i in range(0, len(systems), batch_size)]
