@@ -22,6 +22,7 @@ from metatrain.utils.pydantic import MetatrainValidationError
 
 from metatrain_scalar_tensor import ScalarTensor, Trainer
 from metatrain_scalar_tensor.training.checks import check_datasets
+from metatrain_scalar_tensor.training.sources import Sources
 from options import write_options
 
 
@@ -57,7 +58,7 @@ def check(values, frames=None, cutoff=5.0):
     model = make_model({"y": cartesian(1, sample_kind="system")})
     frames = frames or molecules(len(values))
     data = dataset(model, frames, values)
-    check_datasets([data], [data], model.dataset_info, {}, cutoff)
+    check_datasets([data], [data], model.dataset_info, {}, cutoff, Sources("."))
 
 
 GOOD = torch.ones(1, 3, 1, dtype=torch.float64)
@@ -297,6 +298,8 @@ def test_data_without_their_symmetry():
     other = symmetric.clone()
     other[0, 0, 1] = 0.1
     data = dataset(model, molecules(2), [symmetric, other])
-    check_datasets([data], [data], model.dataset_info, {}, 5.0)
+    check_datasets([data], [data], model.dataset_info, {}, 5.0, Sources("."))
     with pytest.raises(ValueError, match="structure 1 .*not the symmetry ij=ji.* 4%"):
-        check_datasets([data], [data], model.dataset_info, {"y": "ij=ji"}, 5.0)
+        check_datasets(
+            [data], [data], model.dataset_info, {"y": "ij=ji"}, 5.0, Sources(".")
+        )

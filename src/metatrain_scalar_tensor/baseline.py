@@ -5,7 +5,7 @@ redesign there moves them out of the architectures.
 """
 
 import copy
-from typing import Dict, List, Optional, Tuple, cast
+from typing import Any, Dict, List, Optional, Tuple, cast
 
 import metatensor.torch as mts
 import torch
@@ -163,8 +163,10 @@ class Baseline(torch.nn.Module):
             System(torch.tensor([t]), position, cell, torch.tensor(3 * [False]))
             for t in info.atomic_types
         ]
+        models: Any  # mypy takes their methods for tensors
         models, scaler = self.float64_copy_on_cpu()
-        models.train(), scaler.train()  # for the dense form of atomic-basis targets
+        models.train()  # for the dense form of atomic-basis targets
+        scaler.train()
         outputs = {name: ModelOutput(sample_kind="atom") for name in info.targets}
         scales = scaler.get_scales(lone_atoms, outputs)
         shifts = {name: mts.zeros_like(scale) for name, scale in scales.items()}
@@ -175,6 +177,7 @@ class Baseline(torch.nn.Module):
                     shifts[name] = add_matching_blocks(shifts[name], shift)
         for name, target in info.targets.items():
             table = TargetTable(target.layout, len(lone_atoms))
+            block: Any
             for block, scale, shift in zip(
                 table.blocks, scales[name].blocks(), shifts[name].blocks(), strict=True
             ):  # a scale is the same for all components

@@ -189,7 +189,6 @@ class Messages(torch.nn.Module):
         :param batches: typical structures, some at a time.
         :param describe: density and edges of structures.
         """
-
         layers: List[Any] = list(self.layers)  # mypy takes their methods for tensors
 
         def messages(i: int, systems: List[System]) -> torch.Tensor:

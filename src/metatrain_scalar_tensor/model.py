@@ -20,7 +20,13 @@ from .interface import MetatrainModel
 from .invariants import make_invariants
 from .messages import Messages
 from .size import check_size
-from .systems import TypeIndex, atom_labels, edge_vectors
+from .systems import (
+    TypeIndex,
+    atom_labels,
+    check_finite,
+    closest_distance,
+    edge_vectors,
+)
 from .targets import TargetHead, target_irreps
 
 
@@ -50,7 +56,9 @@ class ScalarTensor(MetatrainModel):
 
         self.type_index = TypeIndex(self.atomic_types)
         species = hypers["species"]
-        self.edges = EdgeFunctions(hypers["expansion"])
+        self.edges = EdgeFunctions(
+            hypers["expansion"], closest_distance(dataset_info.length_unit)
+        )
         self.density = Density(
             hypers["expansion"], self.atomic_types, hypers["engine"], species
         )
@@ -113,9 +121,12 @@ class ScalarTensor(MetatrainModel):
         :param selected_atoms: atoms whose contributions to compute; all by default.
         :return: the outputs; in evaluation mode with scale and additive models, in
             training mode as the loss needs them.
+        :raises ValueError: for structures that no model can be right for: without
+            atoms, of unknown types, with atoms on top of each other or NaN positions.
         """
         if len(outputs) == 0:
             return {}
+        check_finite(systems)
         center_type = self.type_index(systems)  # (atoms,)
         edges = self.edges(systems, center_type)  # functions of their vectors
         density = self.density(systems, center_type, edges)  # (atoms, 2l + 1, channels)

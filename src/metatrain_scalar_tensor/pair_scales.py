@@ -7,6 +7,8 @@ from metatensor.torch import TensorBlock, TensorMap
 from metatomic.torch import System
 
 from .exchange import ExchangeSymmetry
+from .normalisation import with_floor
+from .scales import SCALE_FLOOR
 
 
 class PropertyScales(torch.nn.Module):
@@ -40,11 +42,10 @@ def _times(tensor: TensorMap, factor: torch.Tensor) -> TensorMap:
 
 
 def _root_mean_square(values: torch.Tensor) -> torch.Tensor:
-    """Over the first axis, without values that are missing; 1 where none is left."""
+    """Over the first axis, without values that are missing."""
     is_finite = values.isfinite()
     number = is_finite.sum(0).clamp(min=1)
-    rms = torch.where(is_finite, values, 0.0).pow(2).sum(0).div(number).sqrt()
-    return torch.where(rms > 0, rms, 1.0)
+    return torch.where(is_finite, values, 0.0).pow(2).sum(0).div(number).sqrt()
 
 
 class PairScale(torch.nn.Module):
@@ -97,8 +98,11 @@ class PairScale(torch.nn.Module):
             everything.append(values.flatten())
         if exchange is not None:
             sizes = exchange.of_sizes(sizes)
-        self.scale.copy_(_root_mean_square(torch.cat(everything)))
-        for scales, size in zip(self.of_block, sizes, strict=True):
+        whole = _root_mean_square(torch.cat(everything))
+        self.scale.copy_(with_floor(whole))
+        floored = with_floor(torch.cat(sizes), SCALE_FLOOR)
+        counts = [len(size) for size in sizes]
+        for scales, size in zip(self.of_block, floored.split(counts), strict=True):
             scales.scales.copy_(size / self.scale)  # type: ignore[operator]
         self.is_fitted.fill_(True)
 

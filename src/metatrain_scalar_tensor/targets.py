@@ -196,6 +196,14 @@ class TargetHead(torch.nn.Module):
         self.components = info.component_labels
         self.properties = info.property_labels
 
+    @torch.jit.unused
+    @torch.no_grad()
+    def predict_zero(self) -> None:
+        """Make all coefficients zero, for a target of which nothing is left to learn."""
+        for block in self.blocks:
+            for weights in block.coefficients.parameters():  # type: ignore[union-attr]
+                weights.zero_()
+
     def last_layer_features(self, features: torch.Tensor) -> torch.Tensor:
         """The features of which this target is a linear function.
 

@@ -1,6 +1,5 @@
 """The training, as metatrain calls it."""
 
-import copy
 import logging
 import math
 import os
@@ -19,14 +18,18 @@ from metatrain.utils.distributed.distributed_data_parallel import (
 )
 from metatrain.utils.io import check_file_extension
 from metatrain.utils.loss import LossAggregator
-from metatrain.utils.metrics import get_selected_metric
 
 from . import checkpoints
 from .documentation import TrainerHypers
 from .model import ScalarTensor
 from .training.averaging import WeightAverage
-from .training.baseline import fit_baseline, fit_pair_scales
+from .training.baseline import (
+    find_largest_values,
+    fit_baseline,
+    fit_pair_scales,
+)
 from .training.checks import Datasets, check_datasets
+from .training.diagnosis import refuse_bad_structure
 from .training.epoch import EpochRunner
 from .training.finetuning import choose_weights
 from .training.loaders import Loaders, build_collate_fn
@@ -34,6 +37,8 @@ from .training.log import Log
 from .training.processes import Processes, start_processes
 from .training.sample import typical_structures
 from .training.schedule import warmup_cosine
+from .training.selection import Selection
+from .training.sources import Sources
 from .training.traces import TraceSupervision
 
 
@@ -51,9 +56,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         self.epoch: Optional[int] = None
         self.seed = torch.initial_seed()
         self.state: Optional[Dict[str, Any]] = None  # optimizer, scheduler, average
-        self.best_epoch: Optional[int] = None
-        self.best_metric = float("inf")
-        self.best_model_state: Optional[Dict[str, Any]] = None
+        self.selection = Selection(hypers["best_model_metric"])
 
     def train(
         self,
@@ -88,18 +91,34 @@ class Trainer(TrainerInterface[TrainerHypers]):
         logging.info(
             f"Training on {processes.world_size} x {processes.device} with {dtype}"
         )
+        sources = Sources(checkpoint_dir)
         check_datasets(
             train_datasets,
             val_datasets,
             model.dataset_info,
             model.hypers["index_symmetry"],
             cutoff=max(options.cutoff for options in model.requested_neighbor_lists()),
+            sources=sources,
         )
         model.to(device=processes.device, dtype=dtype).train()
         choose_weights(model, train_datasets, self.hypers.get("finetune"))
-        fit_baseline(
-            model.baseline, self.hypers, train_datasets, processes, checkpoint_dir
+        largest_values = find_largest_values(model.dataset_info.targets, train_datasets)
+        explained = fit_baseline(
+            model.baseline,
+            self.hypers,
+            train_datasets,
+            largest_values,
+            processes,
+            checkpoint_dir,
         )
+        for name in explained:
+            if len(model.dataset_info.targets[name].gradients) == 0:
+                logging.warning(
+                    f"the composition explains the target '{name}' to rounding: "
+                    "nothing is left to learn, the model predicts its composition "
+                    "baseline"
+                )
+                model.heads[name].predict_zero()  # type: ignore[operator]
         if self.hypers["scale_targets"]:
             fit_pair_scales(model, train_datasets)
 
@@ -111,7 +130,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         )
         loaders = Loaders(
             self.hypers,
-            build_collate_fn(model, densify),
+            build_collate_fn(model, densify, largest_values),
             train_datasets,
             val_datasets,
             dtype,
@@ -185,7 +204,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 )
             with average.applied():
                 val_results = runner.run(loaders.validation())
-                self._keep_best(model, epoch, val_results)
+                if not math.isfinite(val_results.get("loss", 0.0)):
+                    refuse_bad_structure(model, epoch, val_datasets, sources)
+                self.selection.offer(model, epoch, val_results)
 
             if is_logged:
                 log.write([train_results, val_results], epoch, learning_rate)
@@ -202,6 +223,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
                     model, Path(checkpoint_dir) / f"model_{epoch}.ckpt"
                 )
 
+        log.write_exported(
+            self.selection.epoch, self.hypers["num_epochs"], self.selection.results
+        )
         if processes.is_distributed:
             # the distributed wrapper ends first, then all processes together
             del runner
@@ -229,15 +253,6 @@ class Trainer(TrainerInterface[TrainerHypers]):
         np.random.seed(seed)
         random.seed(seed)
 
-    def _keep_best(
-        self, model: ScalarTensor, epoch: int, results: Dict[str, float]
-    ) -> None:
-        metric = get_selected_metric(results, self.hypers["best_model_metric"])
-        if metric < self.best_metric:
-            self.best_metric = metric
-            self.best_epoch = epoch
-            self.best_model_state = copy.deepcopy(model.state_dict())
-
     def save_checkpoint(self, model: ModelInterface, path: Union[str, Path]) -> None:
         """Write the state of model and training to a file.
 
@@ -256,12 +271,11 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 "epoch": self.epoch,
                 "seed": self.seed,
                 "trainer_state": self.state,
-                "best_epoch": self.best_epoch,
-                "best_metric": self.best_metric,
+                **self.selection.state_dict(),
             }
         )
-        if self.best_model_state is not None:
-            checkpoint["best_model_state_dict"] = self.best_model_state
+        if self.selection.model_state is not None:
+            checkpoint["best_model_state_dict"] = self.selection.model_state
         path = Path(check_file_extension(path, ".ckpt"))
         unfinished = path.with_suffix(".ckpt.unfinished")
         try:
@@ -297,10 +311,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
             trainer.epoch = checkpoint["epoch"]
             trainer.seed = checkpoint["seed"]
             trainer.state = checkpoint["trainer_state"]
-            trainer.best_epoch = checkpoint["best_epoch"]
-            trainer.best_metric = checkpoint["best_metric"]
-            if checkpoint["best_epoch"] is not None:
-                trainer.best_model_state = checkpoint["best_model_state_dict"]
+            trainer.selection.load_checkpoint(checkpoint)
         return trainer
 
     @classmethod

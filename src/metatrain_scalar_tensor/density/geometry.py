@@ -7,7 +7,7 @@ from metatomic.torch import NeighborListOptions, System
 
 from ..documentation import ExpansionHypers
 from ..o3 import SphericalHarmonics
-from ..systems import edge_vectors
+from ..systems import check_distances, edge_vectors
 from .radial import RadialFunctions
 from .rows import sort_into_rows, spread
 
@@ -43,12 +43,14 @@ class EdgeFunctions(torch.nn.Module):
     """Radial functions and spherical harmonics of the edges.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
+    :param closest: smallest distance of two atoms that is accepted.
     """
 
     parity: torch.Tensor  # (l · m,), of the harmonics under inversion
 
-    def __init__(self, hypers: ExpansionHypers) -> None:
+    def __init__(self, hypers: ExpansionHypers, closest: float = 0.0) -> None:
         super().__init__()
+        self.closest = closest
         max_angular = hypers["basis"]["max_angular"]
         self.radial = RadialFunctions(hypers)
         self.harmonics = SphericalHarmonics(max_angular)
@@ -66,8 +68,10 @@ class EdgeFunctions(torch.nn.Module):
         :param systems: structures, whose atoms are stacked in order.
         :param atom_type: index of the type of every atom, ``(atoms,)``
         :return: the edges.
+        :raises ValueError: if two atoms are closer than ``closest``.
         """
         vectors, i, j = edge_vectors(systems, self.neighbor_list)
+        check_distances(systems, vectors, i, j, self.closest)
         functions, switch, harmonics = self.of_vectors(vectors)
         return self.from_both_sides(i, j, functions, switch, harmonics, atom_type)
 

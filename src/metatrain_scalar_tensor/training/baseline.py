@@ -1,7 +1,7 @@
 """Fitting what is taken off the targets before the network sees them."""
 
 import itertools
-from typing import Any, Callable, Dict, List, Union, cast
+from typing import Any, Callable, Dict, Iterable, List, Tuple, Union, cast
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -17,7 +17,9 @@ from ..documentation import TrainerHypers
 from ..isotropic import IsotropicComposition, IsotropicPart
 from ..model import ScalarTensor
 from ..new_types import fit_again, fit_only
+from ..scales import ROUNDING, floor_scales
 from .checks import Datasets
+from .pair_targets import Tensors, Transform
 from .processes import Processes
 
 
@@ -25,9 +27,10 @@ def fit_baseline(
     baseline: Baseline,
     hypers: TrainerHypers,
     train_datasets: Datasets,
+    largest_values: Dict[str, float],
     processes: Processes,
     checkpoint_dir: str,
-) -> None:
+) -> List[str]:
     """Fit composition models and scales to the training set, or load them.
 
     Targets that have theirs already, from an earlier training, keep them; where there
@@ -36,8 +39,10 @@ def fit_baseline(
     :param baseline: what to fit; it is in float64 from here on.
     :param hypers: hyperparameters of the training.
     :param train_datasets: training sets.
+    :param largest_values: of all targets, see :func:`find_largest_values`.
     :param processes: the processes that share them.
     :param checkpoint_dir: where metatrain keeps a copy.
+    :return: targets that the composition explains, so that nothing is left to learn.
     :raises ValueError: if the scaler is to be loaded without its composition model.
     """
     atomic_baseline = hypers["atomic_baseline"]
@@ -48,6 +53,7 @@ def fit_baseline(
             "together with a composition model: give the path of that one as "
             "'atomic_baseline'"
         )
+    explained: List[str] = []
     baseline.double()
     models = baseline.composition_models() if baseline.new_types else []
     weights_so_far = [fit_again(model) for model in models]
@@ -80,7 +86,12 @@ def fit_baseline(
             is_distributed=processes.is_distributed,
             checkpoint_dir=checkpoint_dir,
         )
+        if not isinstance(scaling_weights, str):
+            for name in set(baseline.scaler.new_outputs) - set(scaling_weights):
+                if not floor_scales(baseline.scaler, name, largest_values[name]):
+                    explained.append(name)
     baseline.tabulate()
+    return explained
 
 
 def fit_pair_scales(model: ScalarTensor, train_datasets: Datasets) -> None:
@@ -96,6 +107,45 @@ def fit_pair_scales(model: ScalarTensor, train_datasets: Datasets) -> None:
         if not scale.is_fitted:
             info = model.dataset_info.targets[name]
             scale.fit(_values(name, info, train_datasets), head.exchange)
+
+
+def find_largest_values(targets: Iterable[str], datasets: Datasets) -> Dict[str, float]:
+    """The largest value of every target in the data, of either sign.
+
+    :param targets: names of the targets.
+    :param datasets: training sets.
+    :return: the values; zero for targets that the data do not have.
+    """
+    largest = dict.fromkeys(targets, 0.0)
+    samples: Any = itertools.chain.from_iterable(datasets)  # type: ignore[arg-type]
+    for sample in samples:
+        for name in largest.keys() & set(sample._fields):
+            for block in sample[name].blocks():
+                values = block.values[block.values.isfinite()].abs()
+                if len(values) > 0:
+                    largest[name] = max(largest[name], float(values.max()))
+    return largest
+
+
+def get_drop_rounding_transform(largest_values: Dict[str, float]) -> Transform:
+    """A transform that makes zero what is left of a target to rounding.
+
+    Adam has no scale: it would learn this noise as well as anything.
+
+    :param largest_values: of all targets, see :func:`find_largest_values`.
+    :return: the transform, for metatrain's collate function, where the baselines have
+        been taken off.
+    """
+
+    def transform(
+        systems: List[System], targets: Tensors, extra: Tensors
+    ) -> Tuple[List[System], Tensors, Tensors]:
+        for name, target in targets.items():
+            for block in target.blocks():
+                block.values[block.values.abs() <= ROUNDING * largest_values[name]] = 0
+        return systems, targets, extra
+
+    return transform
 
 
 def _values(name: str, info: TargetInfo, datasets: Datasets) -> List[TensorMap]:

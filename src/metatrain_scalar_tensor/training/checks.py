@@ -1,14 +1,18 @@
 """Looking at the data before any time is spent on them."""
 
 import logging
-from typing import Any, Dict, List, Set, Union
+from functools import partial
+from typing import Any, Dict, List, Set, Tuple, Union
 
 import torch
 from metatensor.torch import TensorMap
-from metatomic.torch import System
-from metatrain.utils.data import Dataset, DatasetInfo
+from metatomic.torch import NeighborListOptions, System
+from metatrain.utils.data import Dataset, DatasetInfo, TargetInfo
+from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 
 from ..o3 import cartesian_irreps
+from ..systems import closest_distance
+from .sources import Part, Sources
 
 
 Datasets = List[Union[Dataset, torch.utils.data.Subset]]
@@ -22,6 +26,7 @@ def check_datasets(
     info: DatasetInfo,
     index_symmetry: Dict[str, str],
     cutoff: float,
+    sources: Sources,
 ) -> None:
     """Refuse structures and targets from which nothing can be learned.
 
@@ -33,49 +38,54 @@ def check_datasets(
     :param info: atomic types and targets of the model.
     :param index_symmetry: Cartesian targets with symmetric indices.
     :param cutoff: the largest cutoff of the model.
+    :param sources: the files of the data sets.
     :raises ValueError: for structures without atoms, with types that the model does not
-        know or with more neighbors than fit into memory, for targets of the wrong
-        shape, for infinite values, and for targets without any value in the training
-        set. The message says where.
+        know, with NaN or infinite positions, with atoms on top of each other or with
+        more neighbors than fit into memory, for targets of the wrong shape or without
+        their symmetry, for infinite values, and for targets without any value in the
+        training set. The message says where.
     """
     known_types = set(info.atomic_types)
     targets = {
         name: info.targets[name]
         for name in sorted(targets_of_data(train_datasets + val_datasets, info))
     }
-    bases_of = {
-        name: cartesian_irreps(len(info.targets[name].component_labels[0]), symmetry)[1]
-        for name, symmetry in index_symmetry.items()
-        if name in targets
-    }
+    closest = closest_distance(info.length_unit)
+    part: Part
     for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
         num_values = dict.fromkeys(targets, 0)
+        symmetries = {
+            name: _SymmetryCheck(info.targets[name], symmetry)
+            for name, symmetry in index_symmetry.items()
+            if name in targets
+        }
         dataset: Any  # torch's Subset does not say that it can be iterated over
-        for dataset in datasets:
+        for number, dataset in enumerate(datasets):
             for i, sample in enumerate(dataset):
-                where = f"structure {_source_index(dataset, i)} of the {part} data"
-                types = set(sample["system"].types.tolist())
+                where = partial(sources.structure, part, number, dataset, i)
+                system = sample["system"]
+                types = set(system.types.tolist())
                 if len(types) == 0:
-                    raise ValueError(f"{where} has no atoms: take it out of the data")
+                    raise ValueError(f"{where()} has no atoms: take it out of the data")
                 if not types <= known_types:
                     raise ValueError(
-                        f"{where} has atoms of the types {sorted(types - known_types)},"
-                        f" and the model is for {info.atomic_types}: add them to "
-                        "'atomic_types' of a new model, or take the structure out"
+                        f"{where()} has atoms of the types "
+                        f"{sorted(types - known_types)}, and the model is for "
+                        f"{info.atomic_types}: add them to 'atomic_types' of a new "
+                        "model, or take the structure out"
                     )
-                _check_neighbors(where, sample["system"], cutoff)
+                _check_geometry(where(), system, closest, info.length_unit)
+                _check_neighbors(where(), system, cutoff)
                 for name, target in targets.items():
                     if name in sample._fields:
+                        what = f"target '{name}' of {where(name)}"
                         num_values[name] += _check_target(
-                            f"target '{name}' of {where}", sample[name], target.layout
+                            what, sample[name], target, len(system)
                         )
-                        if name in bases_of:
-                            _check_symmetry(
-                                f"target '{name}' of {where}",
-                                sample[name].block().values,
-                                bases_of[name],
-                                index_symmetry[name],
-                            )
+                        if name in symmetries:
+                            symmetries[name].add(what, sample[name].block().values)
+        for check in symmetries.values():
+            check.finish()
         _check_number_of_values(part, num_values)
 
 
@@ -91,11 +101,34 @@ def targets_of_data(datasets: Datasets, info: DatasetInfo) -> Set[str]:
     return fields & set(info.targets)
 
 
-def _source_index(dataset: Any, i: int) -> int:
-    """Number of a structure in the file that it was read from."""
-    while isinstance(dataset, torch.utils.data.Subset):
-        dataset, i = dataset.dataset, dataset.indices[i]
-    return i
+def _check_geometry(
+    where: str, system: System, closest: float, length_unit: str
+) -> None:
+    """Check that positions and cell are numbers, and atoms at places of their own."""
+    for what, values in (("positions", system.positions), ("cell", system.cell)):
+        if not values.isfinite().all():
+            raise ValueError(
+                f"{where} has NaN or infinite values in its {what}: mend the structure, "
+                "or take it out of the data"
+            )
+    lattice_vectors = system.cell[system.pbc]
+    if len(lattice_vectors) > 0 and torch.linalg.svdvals(lattice_vectors).min() == 0:
+        raise ValueError(
+            f"{where} is periodic, and its cell has no volume: give the cell, or set "
+            "'pbc' to F"
+        )
+    # with a cutoff for which neighbor lists are fast
+    options = NeighborListOptions(cutoff=20 * closest, full_list=False, strict=True)
+    alone = System(system.types, system.positions, system.cell, system.pbc)
+    pairs = get_system_with_neighbor_lists(alone, [options]).get_neighbor_list(options)
+    distances = pairs.values.flatten(1).norm(dim=1)
+    if len(distances) > 0 and distances.min() < closest:
+        i, j = pairs.samples.values[distances.argmin(), :2].tolist()
+        raise ValueError(
+            f"{where} has atoms {i} and {j} at a distance of {distances.min():.3g} "
+            f"{length_unit}, and less than {closest:.3g} is refused: mend the "
+            "structure, or take it out of the data"
+        )
 
 
 def _check_neighbors(where: str, system: System, cutoff: float) -> None:
@@ -117,18 +150,27 @@ def _check_neighbors(where: str, system: System, cutoff: float) -> None:
         )
 
 
-def _check_target(what: str, target: TensorMap, layout: TensorMap) -> int:
+def _check_target(
+    what: str, tensor: TensorMap, target: TargetInfo, num_atoms: int
+) -> int:
     """Check one target of one structure, and return how many values it has."""
     num_values = 0
-    for key, block in target.items():
+    expected_samples = {"system": 1, "atom": num_atoms}.get(target.sample_kind)
+    for key, block in tensor.items():
         shape = tuple(block.values.shape[1:])
-        if key not in layout.keys:
+        if key not in target.layout.keys:
             raise ValueError(f"{what} has a block {key.print()} that was not declared")
-        expected = tuple(layout.block(key).values.shape[1:])
+        expected = tuple(target.layout.block(key).values.shape[1:])
         if shape != expected:
             raise ValueError(
                 f"{what} has values of shape {shape} where {expected} was declared "
                 "(components, then properties)"
+            )
+        is_dense = not target.is_atomic_basis
+        if is_dense and expected_samples not in (None, len(block.samples)):
+            raise ValueError(
+                f"{what} has {len(block.samples)} values of shape {shape} where "
+                f"{expected_samples} are expected, one for every {target.sample_kind}"
             )
         if torch.isinf(block.values).any():
             raise ValueError(
@@ -139,19 +181,45 @@ def _check_target(what: str, target: TensorMap, layout: TensorMap) -> int:
     return num_values
 
 
-def _check_symmetry(
-    what: str, values: torch.Tensor, basis: torch.Tensor, symmetry: str
-) -> None:
-    """Check that tensors are spanned by those that have a symmetry, but for noise."""
-    tensors = values.flatten(1, -2)  # (samples, 3 · 3 · ..., properties)
-    basis = basis.flatten(1).to(tensors)
-    rest = tensors - basis.T @ (basis @ tensors)
-    if rest.norm() > 0.01 * tensors.norm():  # not so where values are missing
-        raise ValueError(
-            f"{what} has not the symmetry {symmetry} that 'model.index_symmetry' says: "
-            f"{rest.norm() / tensors.norm():.0%} of it are something else. Symmetrise "
-            "the data, or take the target out there"
+class _SymmetryCheck:
+    """Checks that tensors are spanned by those that have a symmetry, but for noise.
+
+    What counts as noise depends on the size of all tensors, not only of the one.
+
+    :param target: a Cartesian target.
+    :param symmetry: the symmetry of its indices.
+    """
+
+    def __init__(self, target: TargetInfo, symmetry: str) -> None:
+        rank = len(target.component_labels[0])
+        self.basis = cartesian_irreps(rank, symmetry)[1].flatten(1)
+        self.symmetry = symmetry
+        self.found: List[Tuple[str, float, float]] = []  # rest and size of each tensor
+
+    def add(self, what: str, values: torch.Tensor) -> None:
+        """Look at the tensors of a structure, ``(samples, 3, 3, ..., properties)``."""
+        tensors = values.flatten(1, -2)  # (samples, 3 · 3 · ..., properties)
+        tensors = tensors[tensors.isfinite().flatten(1).all(1)]  # no missing values
+        basis = self.basis.to(tensors)
+        rest = tensors - basis.T @ (basis @ tensors)
+        for r, t in zip(rest, tensors):
+            self.found.append((what, float(r.norm()), float(t.norm())))
+
+    def finish(self) -> None:
+        """Refuse the first tensor without the symmetry.
+
+        :raises ValueError: if there is one.
+        """
+        typical = float(
+            torch.tensor([size for _, _, size in self.found]).square().mean().sqrt()
         )
+        for what, rest, size in self.found:
+            if rest > 0.01 * max(size, typical):
+                raise ValueError(
+                    f"{what} has not the symmetry {self.symmetry} that "
+                    f"'model.index_symmetry' says: {rest / size:.0%} of it are something "
+                    "else. Symmetrise the data, or take the target out there"
+                )
 
 
 def _check_number_of_values(part: str, num_values: Dict[str, int]) -> None:

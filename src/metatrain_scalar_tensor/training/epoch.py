@@ -105,7 +105,8 @@ class EpochRunner:
         :param step: improves the weights, given the loss of a batch; ``None`` for
             validation.
         :param with_errors: whether to compute RMSE and MAE.
-        :return: the mean loss of a batch and, if asked for, the errors of the targets.
+        :return: the mean loss of a batch and, if asked for, the errors of the targets;
+            nothing if there is no batch.
         """
         accumulators: List[Accumulator] = []
         if with_errors:
@@ -131,7 +132,9 @@ class EpochRunner:
                 if with_errors:
                     self._accumulate(accumulators, systems, predictions, targets, extra)
 
-        results = {"loss": total_loss / max(1, num_batches)}
+        if num_batches == 0:
+            return {}
+        results = {"loss": total_loss / num_batches}
         for accumulator in accumulators:
             results.update(self._finalize(accumulator))
         return results

@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import torch
 from metatrain.utils.additive import get_remove_additive_transform
@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from ..documentation import TrainerHypers
 from ..model import ScalarTensor
+from .baseline import get_drop_rounding_transform
 from .checks import Datasets
 from .fixed_edges import EdgesInMemory
 from .pair_targets import get_pair_targets_transform
@@ -33,7 +34,11 @@ from .prepared import Batch, PreparedSet
 from .processes import Processes
 
 
-def build_collate_fn(model: ScalarTensor, prepare_atomic_basis: Callable) -> CollateFn:
+def build_collate_fn(
+    model: ScalarTensor,
+    prepare_atomic_basis: Callable,
+    largest_values: Dict[str, float],
+) -> CollateFn:
     """What happens to a batch before the model sees it.
 
     Neighbor lists are computed, and the additive models and scales are taken off the
@@ -41,6 +46,7 @@ def build_collate_fn(model: ScalarTensor, prepare_atomic_basis: Callable) -> Col
 
     :param model: the model.
     :param prepare_atomic_basis: transform of atomic-basis targets to their dense form.
+    :param largest_values: of all targets in the training set.
     :return: the collate function.
     """
     targets = model.dataset_info.targets
@@ -54,6 +60,7 @@ def build_collate_fn(model: ScalarTensor, prepare_atomic_basis: Callable) -> Col
         callables.append(get_pair_targets_transform(targets, neighbor_list))
     callables += [
         get_remove_additive_transform(additive_models, targets),
+        get_drop_rounding_transform(largest_values),
         get_remove_scale_transform(scaler),
     ]
     if model.atom_pairs is not None:

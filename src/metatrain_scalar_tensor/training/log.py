@@ -1,5 +1,6 @@
 """The lines of the log."""
 
+import logging
 from typing import Dict, List, Optional
 
 from metatrain.utils.data import DatasetInfo
@@ -46,3 +47,24 @@ class Log:
             for result, columns in zip(results, self._columns)
         ]
         self._logger.log(known, epoch, self.rank, learning_rate)
+
+    def write_exported(
+        self, epoch: Optional[int], num_epochs: int, results: Dict[str, float]
+    ) -> None:
+        """Say which weights are exported, and how good they are.
+
+        :param epoch: number of the epoch; ``None`` if there was none.
+        :param num_epochs: number of all epochs.
+        :param results: validation loss and errors of the epoch.
+        """
+        if self.rank != 0:
+            return
+        if epoch is None:
+            logging.info("No epoch was trained: the weights are exported as they are")
+            return
+        logging.info(f"Exported are the weights of epoch {epoch} of {num_epochs}, with")
+        errors = {name: value for name, value in results.items() if name != "loss"}
+        if len(errors) > 0:
+            columns = {k: v if v > 0.0 else 1.0 for k, v in errors.items()}
+            logger = MetricLogger(ROOT_LOGGER, self.dataset_info, columns, "validation")
+            logger.log(errors)

@@ -1,0 +1,56 @@
+"""Floors for the scales that metatrain's scaler has found, and keeps in buffers."""
+
+from typing import Any
+
+import metatensor.torch as mts
+import torch
+from metatensor.torch import TensorMap
+from metatrain.scaler import Scaler
+
+from .normalisation import with_floor
+
+
+SCALE_FLOOR = 1e-4  # of the sizes of types and properties, relative to the largest
+ROUNDING = 1e-10  # of a residual, relative to the target itself
+
+
+def floor_scales(scaler: Scaler, name: str, largest_value: float) -> bool:
+    """Keep scales above what rounding makes.
+
+    A type of atom or a property whose residual is much smaller than those of others
+    gets ``SCALE_FLOOR`` of the largest scale. Where all residuals are rounding, since
+    the composition explains the target, there is nothing to scale: the scales are 1.
+
+    :param scaler: the scaler, just fitted.
+    :param name: the target.
+    :param largest_value: of the target, before anything was taken off.
+    :return: whether there is anything left to learn of its values.
+    """
+    model: Any = scaler.model
+    whole, of_type = model.scales[name], model.per_target_scales[name]
+    is_known = [block.values > 0 for block in model.N[name].blocks()]
+    sizes = torch.cat([x.values[k] for x, k in zip(whole.blocks(), is_known)])
+    is_left = bool((sizes > ROUNDING * largest_value).any())
+    for scales in (whole, of_type):
+        _replace(scales, is_known, is_left)
+    of_property = mts.divide(whole, of_type)
+    model.per_property_scales[name] = of_property
+    for kind, scales in (
+        ("scaler", whole),
+        ("per_target_scaler", of_type),
+        ("per_property_scaler", of_property),
+    ):
+        buffer = mts.save_buffer(mts.make_contiguous(scales.to("cpu", torch.float64)))
+        device = scaler.dummy_buffer.device
+        scaler.register_buffer(f"{name}_{kind}_buffer", buffer.to(device))
+    return is_left
+
+
+def _replace(scales: TensorMap, is_known: list[torch.Tensor], is_left: bool) -> None:
+    """Change scales in place, but those of which the data have no value: they are 1."""
+    values = [block.values for block in scales.blocks()]
+    known = torch.cat([x[k] for x, k in zip(values, is_known)])
+    known = with_floor(known, SCALE_FLOOR) if is_left else torch.ones_like(known)
+    counts = [int(k.sum()) for k in is_known]
+    for x, k, changed in zip(values, is_known, known.split(counts)):
+        x[k] = changed

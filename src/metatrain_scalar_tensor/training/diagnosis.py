@@ -1,0 +1,51 @@
+"""Looking for the structure that makes a loss NaN."""
+
+from typing import Any
+
+import torch
+from metatomic.torch import ModelOutput
+from metatrain.utils.neighbor_lists import (
+    get_requested_neighbor_lists,
+    get_system_with_neighbor_lists,
+)
+
+from ..model import ScalarTensor
+from .checks import Datasets
+from .sources import Sources
+
+
+@torch.no_grad()
+def refuse_bad_structure(
+    model: ScalarTensor, epoch: int, val_datasets: Datasets, sources: Sources
+) -> None:
+    """Stop the training, since a validation loss is not a number.
+
+    :param model: the model, with the weights of the epoch.
+    :param epoch: number of the epoch.
+    :param val_datasets: validation sets.
+    :param sources: their files.
+    :raises RuntimeError: always, with the first structure whose prediction is not
+        finite.
+    """
+    weights = next(model.parameters())
+    outputs = {
+        name: ModelOutput(sample_kind=info.sample_kind)
+        for name, info in model.dataset_info.targets.items()
+    }
+    where = "some structure"
+    dataset: Any  # torch's Subset does not say that it can be iterated over
+    for number, dataset in enumerate(val_datasets):
+        for i, sample in enumerate(dataset):
+            system = get_system_with_neighbor_lists(
+                sample["system"].to(weights.dtype, weights.device),
+                get_requested_neighbor_lists(model),
+            )
+            predictions = model([system], outputs).values()
+            blocks = [block for tensor in predictions for block in tensor.blocks()]
+            if not all(block.values.isfinite().all() for block in blocks):
+                where = sources.structure("validation", number, dataset, i)
+                break
+    raise RuntimeError(
+        f"in epoch {epoch}, the prediction for {where} is not a finite number: look for "
+        "what is wrong with the structure or take it out, or lower 'learning_rate'"
+    )

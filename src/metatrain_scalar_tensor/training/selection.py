@@ -1,0 +1,58 @@
+"""Which epoch is exported."""
+
+import copy
+import logging
+import math
+from typing import Any, Dict, Optional
+
+from metatrain.utils.metrics import get_selected_metric
+
+from ..model import ScalarTensor
+
+
+class Selection:
+    """The best epoch by its validation errors: of equal ones, the latest.
+
+    Without validation errors, since there are no validation structures or none of them
+    has a value, it is the last epoch.
+
+    :param metric: which errors, see ``best_model_metric`` of the hyperparameters.
+    """
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+        self.epoch: Optional[int] = None
+        self.value = math.inf  # of the metric
+        self.results: Dict[str, float] = {}  # all errors of the epoch
+        self.model_state: Optional[Dict[str, Any]] = None
+
+    def offer(self, model: ScalarTensor, epoch: int, results: Dict[str, float]) -> None:
+        """Take an epoch if it is not worse than the best one so far.
+
+        :param model: the model, with the weights that would be exported.
+        :param epoch: number of the epoch.
+        :param results: its validation loss and errors, with values of some target.
+        """
+        has_errors = any("RMSE" in name for name in results)
+        if not has_errors and self.epoch is None:
+            logging.info("There are no validation errors: the last epoch is exported")
+        value = get_selected_metric(results, self.metric) if has_errors else math.inf
+        if value <= self.value or not has_errors:
+            self.value, self.epoch, self.results = value, epoch, results
+            self.model_state = copy.deepcopy(model.state_dict())
+
+    def state_dict(self) -> Dict[str, Any]:
+        """The state, for a checkpoint; the model has a place of its own there."""
+        return {
+            "best_epoch": self.epoch,
+            "best_metric": self.value,
+            "best_results": self.results,
+        }
+
+    def load_checkpoint(self, checkpoint: Dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.epoch = checkpoint["best_epoch"]
+        self.value = checkpoint["best_metric"]
+        self.results = checkpoint.get("best_results", {})
+        if self.epoch is not None:
+            self.model_state = checkpoint["best_model_state_dict"]
