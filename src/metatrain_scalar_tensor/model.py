@@ -126,8 +126,8 @@ class ScalarTensor(MetatrainModel):
         """
         if len(outputs) == 0:
             return {}
-        check_finite(systems)
         center_type = self.type_index(systems)  # (atoms,)
+        check_finite(systems)
         edges = self.edges(systems, center_type)  # functions of their vectors
         density = self.density(systems, center_type, edges)  # (atoms, 2l + 1, channels)
         return self.predict(

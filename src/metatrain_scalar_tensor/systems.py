@@ -71,15 +71,12 @@ def check_finite(systems: List[System]) -> None:
     numbers = [s.positions for s in systems] + [s.cell for s in systems]
     if not bool(torch.cat(numbers).isfinite().all()):
         for i, system in enumerate(systems):
-            for what, values in (
-                ("positions", system.positions),
-                ("cell", system.cell),
-            ):
-                if not bool(values.isfinite().all()):
-                    raise ValueError(
-                        f"structure {i} of those to predict has NaN or infinite values "
-                        f"in its {what}: in a simulation, look for what made it explode"
-                    )
+            if not bool(torch.cat([system.positions, system.cell]).isfinite().all()):
+                raise ValueError(
+                    f"structure {i} of those to predict has NaN or infinite values in "
+                    "its positions or cell: in a simulation, look for what made it "
+                    "explode"
+                )
 
 
 def check_distances(

@@ -199,7 +199,7 @@ class TargetHead(torch.nn.Module):
     @torch.jit.unused
     @torch.no_grad()
     def predict_zero(self) -> None:
-        """Make all coefficients zero, for a target of which nothing is left to learn."""
+        """Make all coefficients zero, where nothing is left to learn."""
         for block in self.blocks:
             for weights in block.coefficients.parameters():  # type: ignore[union-attr]
                 weights.zero_()

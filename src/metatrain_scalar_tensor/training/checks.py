@@ -108,8 +108,8 @@ def _check_geometry(
     for what, values in (("positions", system.positions), ("cell", system.cell)):
         if not values.isfinite().all():
             raise ValueError(
-                f"{where} has NaN or infinite values in its {what}: mend the structure, "
-                "or take it out of the data"
+                f"{where} has NaN or infinite values in its {what}: mend the "
+                "structure, or take it out of the data"
             )
     lattice_vectors = system.cell[system.pbc]
     if len(lattice_vectors) > 0 and torch.linalg.svdvals(lattice_vectors).min() == 0:
@@ -217,8 +217,8 @@ class _SymmetryCheck:
             if rest > 0.01 * max(size, typical):
                 raise ValueError(
                     f"{what} has not the symmetry {self.symmetry} that "
-                    f"'model.index_symmetry' says: {rest / size:.0%} of it are something "
-                    "else. Symmetrise the data, or take the target out there"
+                    f"'model.index_symmetry' says: {rest / size:.0%} of it are "
+                    "something else. Symmetrise the data, or take the target out there"
                 )
 
 

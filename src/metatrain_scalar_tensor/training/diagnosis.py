@@ -25,14 +25,13 @@ def refuse_bad_structure(
     :param val_datasets: validation sets.
     :param sources: their files.
     :raises RuntimeError: always, with the first structure whose prediction is not
-        finite.
+        finite, if there is one.
     """
     weights = next(model.parameters())
     outputs = {
         name: ModelOutput(sample_kind=info.sample_kind)
         for name, info in model.dataset_info.targets.items()
     }
-    where = "some structure"
     dataset: Any  # torch's Subset does not say that it can be iterated over
     for number, dataset in enumerate(val_datasets):
         for i, sample in enumerate(dataset):
@@ -43,9 +42,13 @@ def refuse_bad_structure(
             predictions = model([system], outputs).values()
             blocks = [block for tensor in predictions for block in tensor.blocks()]
             if not all(block.values.isfinite().all() for block in blocks):
-                where = sources.structure("validation", number, dataset, i)
-                break
+                raise RuntimeError(
+                    f"in epoch {epoch}, the prediction for "
+                    f"{sources.structure('validation', number, dataset, i)} is not a "
+                    "finite number: look for what is wrong with the structure or take "
+                    "it out, or lower 'learning_rate'"
+                )
     raise RuntimeError(
-        f"in epoch {epoch}, the prediction for {where} is not a finite number: look for "
-        "what is wrong with the structure or take it out, or lower 'learning_rate'"
+        f"the validation loss of epoch {epoch} is not a finite number: lower "
+        "'learning_rate'"
     )

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, Dict, Literal, Optional, Union
 
 import torch
-from metatrain.utils.data import Dataset
 from omegaconf import OmegaConf
 
 
@@ -41,7 +40,7 @@ class Sources:
         self,
         part: Part,
         number: int,
-        dataset: Union[Dataset, torch.utils.data.Subset],
+        dataset: Any,
         i: int,
         target: Optional[str] = None,
     ) -> str:
