@@ -5,8 +5,11 @@ hyperparameters and ``model.py`` for what it computes.
 """
 
 from .model import ScalarTensor
+from .reading import use_this_reader
 from .trainer import Trainer
 
+
+use_this_reader()
 
 __version__ = "0.1.0"
 __model__ = ScalarTensor

@@ -32,6 +32,7 @@ from .training.checks import Datasets, check_datasets
 from .training.diagnosis import refuse_bad_structure
 from .training.epoch import EpochRunner
 from .training.finetuning import choose_weights
+from .training.gradients import unite_gradients
 from .training.loaders import Loaders, build_collate_fn
 from .training.log import Log
 from .training.processes import Processes, start_processes
@@ -92,6 +93,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
             f"Training on {processes.world_size} x {processes.device} with {dtype}"
         )
         sources = Sources(checkpoint_dir)
+        unite_gradients(model.dataset_info.targets, train_datasets, sources)
         check_datasets(
             train_datasets,
             val_datasets,

@@ -1,0 +1,7 @@
+"""Where metatrain looks for the reader of extxyz files: see ``reading.py``."""
+
+from metatrain_scalar_tensor.reading import (  # noqa: F401
+    read_energy,
+    read_generic,
+    read_systems,
+)

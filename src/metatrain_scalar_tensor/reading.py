@@ -1,0 +1,194 @@
+"""extxyz files as metatrain reads them, with errors that say what to do.
+
+metatrain chooses a reader by the ending of the file, from a table that this module
+changes when metatrain loads the architecture. The values are those of metatrain's own
+reader; what differs is what happens when they can't be read, or were not found.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+from ase import Atoms
+from metatensor.torch import TensorMap
+from metatrain.utils.data.readers import ase as ase_reader
+from metatrain.utils.data.readers import readers
+from metatrain.utils.data.readers.ase import read_systems
+from metatrain.utils.data.target_info import TargetInfo, get_generic_target_info
+from omegaconf import DictConfig, OmegaConf
+
+
+READER = "explaining_ase"  # ``registration/reader.py`` in the folder of all readers
+GRADIENTS = {"forces": "positions", "stress": "strain", "virial": "strain"}
+CONVERT = "'scalar-tensor convert' makes nine of six numbers"
+
+
+def use_this_reader() -> None:
+    """Make this the reader of extxyz files."""
+    readers.DEFAULT_READER.update({".xyz": READER, ".extxyz": READER})
+
+
+def read_generic(
+    target_name: str, target: DictConfig
+) -> Tuple[List[TensorMap], TargetInfo]:
+    """Read a target of structures or of atoms.
+
+    :param target_name: name of the target.
+    :param target: its options.
+    :return: the target of every structure, and its description.
+    :raises ValueError: if it can't be read, with the name of the target, the file, the
+        structure, what was found and what is expected.
+    """
+    try:
+        return ase_reader.read_generic(target_name, target)
+    except Exception:
+        _explain_values(target_name, target)
+        raise
+
+
+def read_energy(
+    target_name: str, target: DictConfig
+) -> Tuple[List[TensorMap], TargetInfo]:
+    """Read energies with forces, stress or virial.
+
+    :param target_name: name of the target.
+    :param target: its options.
+    :return: the target of every structure, and its description.
+    :raises ValueError: as :func:`read_generic`, and if gradients are not found although
+        some structures have them, or although the options file asks for them.
+    """
+    try:
+        tensors, info = ase_reader.read_energy(target_name, target)
+    except Exception:
+        _explain_values(target_name, target)
+        raise
+    for kind, gradient in GRADIENTS.items():
+        if target[kind] and gradient not in info.gradients:
+            _explain_gradient(target_name, kind, target[kind])
+    return tensors, info
+
+
+def _explain_values(name: str, target: DictConfig) -> None:
+    """Raise an error for the first structure whose values have the wrong form."""
+    file, key = target["read_from"], target["key"]
+    info = get_generic_target_info(name, target)
+    shape = info.layout.block().values.shape[1:]
+    of_atoms = info.sample_kind == "atom"
+    for i, atoms in enumerate(ase_reader.read(file, ":")):
+        where = f"target '{name}': structure {i} of '{file}'"
+        data = atoms.arrays if of_atoms else atoms.info
+        if key not in data:
+            raise ValueError(f"{where} has no '{key}'. {_what_there_is(atoms, key)}")
+        values = np.asarray(data[key])
+        if values.dtype.kind not in "fiub":
+            raise ValueError(f"{where} has no numbers under '{key}', but {data[key]!r}")
+        expected = int(np.prod(shape))
+        number = values.size / len(atoms) if of_atoms else values.size
+        if number != expected:
+            every = " for every atom" if of_atoms else ""
+            hint = f": {CONVERT}" if number == 6 and expected == 9 else ""
+            raise ValueError(
+                f"{where} has {number:g} numbers{every} under '{key}', and "
+                f"{_kind(target)} has {expected}{hint}"
+            )
+
+
+def _kind(target: DictConfig) -> str:
+    """What a target is, for an error message."""
+    kind = target["type"]
+    properties = target["num_subtargets"]
+    several = f" with 'num_subtargets: {properties}'" if properties > 1 else ""
+    if isinstance(kind, DictConfig):
+        if "cartesian" in kind:
+            return f"a Cartesian tensor of rank {kind['cartesian']['rank']}{several}"
+        return f"a spherical tensor {OmegaConf.to_container(kind['spherical'])}"
+    return f"a scalar{several}"
+
+
+def _what_there_is(atoms: Atoms, key: str) -> str:
+    """The keys of a structure, and why one may be missing."""
+    keys = {"structure": atoms.info, "atoms": atoms.arrays}
+    text = ", ".join(f"{what}: {sorted(of)}" for what, of in keys.items())
+    if atoms.calc is not None and key in atoms.calc.results:
+        text += (
+            f". ASE takes '{key}' for the result of a calculator: give it another name "
+            "in the file"
+        )
+    return f"There are keys of the {text}"
+
+
+def _explain_gradient(name: str, kind: str, options: DictConfig) -> None:
+    """Raise an error if forces, stress or virial should have been found."""
+    file, key = options["read_from"], options["key"]
+    frames = ase_reader.read(file, ":")
+    sources = [atoms.arrays if kind == "forces" else atoms.info for atoms in frames]
+    otherwise = f"or set '{kind}: false' to train without"
+    numbers = "three for every atom" if kind == "forces" else "nine"
+    has_any = any(key in source for source in sources)
+    for i, (atoms, source) in enumerate(zip(frames, sources)):
+        where = f"{kind} of target '{name}': structure {i} of '{file}'"
+        if has_any and key not in source:
+            raise ValueError(
+                f"{where} has no '{key}', which others have: write NaN ({numbers}) "
+                f"where there is none, {otherwise}"
+            )
+        if has_any:
+            values = np.asarray(source[key])
+            expected = 3 * len(atoms) if kind == "forces" else 9
+            if values.size != expected:
+                hint = CONVERT if values.size == 6 else f"{numbers} are needed"
+                raise ValueError(
+                    f"{where} has {values.size} numbers under '{key}', and {expected} "
+                    f"are expected: {hint}, {otherwise}"
+                )
+            if kind == "stress" and atoms.cell.volume == 0:
+                raise ValueError(
+                    f"{where} has a stress, and no cell: write nine NaN for it, "
+                    f"{otherwise}"
+                )
+    if has_any or key != kind or is_asked_for(name, kind, file):
+        raise ValueError(
+            f"{kind} of target '{name}': no structure of '{file}' has a usable "
+            f"'{key}'. {_what_there_is(frames[0], key)}: correct the key, {otherwise}"
+        )
+
+
+def is_asked_for(name: str, kind: str, file: str) -> bool:
+    """Whether the user has written that there are forces, stress or virial.
+
+    In the options that metatrain gives on, energies have forces and stress by default.
+
+    :param name: name of the target.
+    :param kind: which gradient.
+    :param file: where it is read from.
+    """
+    for part in ("training_set", "validation_set", "test_set"):
+        sections = _written_options().get(part)
+        for section in sections if isinstance(sections, list) else [sections]:
+            if isinstance(section, dict) and isinstance(section.get("targets"), dict):
+                systems, target = section.get("systems"), section["targets"].get(name)
+                if isinstance(target, dict) and target.get(kind):
+                    places = [
+                        place if isinstance(place, dict) else {"read_from": place}
+                        for place in (target[kind], target, systems)
+                        if place is not True
+                    ]
+                    files = [p["read_from"] for p in places if "read_from" in p]
+                    if files[0] == file:  # the first one holds, as in metatrain
+                        return True
+    return False
+
+
+def _written_options() -> Dict[str, Any]:
+    """The options file of ``mtt train`` as it is written, with those of ``-r``."""
+    files = [a for a in sys.argv[1:] if Path(a).suffix in (".yaml", ".yml")]
+    changes = [a for a in sys.argv[1:] if "=" in a and not a.startswith("-")]
+    options = OmegaConf.merge(
+        *(OmegaConf.load(file) for file in files if Path(file).is_file()),
+        OmegaConf.from_dotlist(changes),
+    )
+    return OmegaConf.to_container(options)  # type: ignore[return-value]
+
+
+__all__ = ["is_asked_for", "read_energy", "read_generic", "read_systems"]

@@ -1,0 +1,61 @@
+"""Forces and stress of several data sets, which not all of them need to have."""
+
+from typing import Any, Dict
+
+from metatrain.utils.data import TargetInfo
+from metatrain.utils.data.target_info import get_energy_target_info
+
+from ..reading import GRADIENTS, is_asked_for
+from .checks import Datasets
+from .sources import Sources
+
+
+def unite_gradients(
+    targets: Dict[str, TargetInfo], datasets: Datasets, sources: Sources
+) -> None:
+    """Let every target have the gradients that it has in any data set.
+
+    metatrain describes a target as it is in the last data set.
+
+    :param targets: descriptions of the targets, which are changed in place, since
+        metatrain's final evaluation has them too.
+    :param datasets: training sets.
+    :param sources: their options.
+    :raises ValueError: if the options file asks for a gradient that the data set does
+        not have, or has no value of.
+    """
+    dataset: Any  # torch's Subset does not say that it can be iterated over
+    for number, dataset in enumerate(datasets):
+        of_targets = sources.options_of("training", number).get("targets", {})
+        for name, options in of_targets.items():
+            for kind, gradient in GRADIENTS.items():
+                if options.get(kind):
+                    _check_gradient(dataset, name, kind, gradient, options[kind])
+        for name, info in targets.items():
+            if name in dataset[0]._fields:
+                found = dataset[0][name].block(0).gradients_list()
+                all_gradients = {*info.gradients, *found}
+                if all_gradients != set(info.gradients):
+                    complete = get_energy_target_info(
+                        name,
+                        {"unit": info.unit, "description": info.description},
+                        "positions" in all_gradients,
+                        "strain" in all_gradients,
+                    )
+                    vars(info).update(vars(complete))
+
+
+def _check_gradient(
+    dataset: Any, name: str, kind: str, gradient: str, options: Dict[str, Any]
+) -> None:
+    """Check that a data set has the forces or stress that its options ask for."""
+    file = options["read_from"]
+    remedy = f"correct 'key', or set '{kind}: false' for this data set"
+    if gradient not in dataset[0][name].block(0).gradients_list():
+        if is_asked_for(name, kind, file):
+            raise ValueError(f"target '{name}' has no {kind} in '{file}': {remedy}")
+    elif not any(
+        sample[name].block(0).gradient(gradient).values.isfinite().any()
+        for sample in dataset
+    ):
+        raise ValueError(f"target '{name}' has no {kind} in '{file}' but NaN: {remedy}")
