@@ -10,7 +10,7 @@ import metatrain.__main__
 from helpers import DATA
 from omegaconf import OmegaConf
 
-import metatrain_scalar_tensor.report.command
+import metatrain_scalar_tensor.command
 
 
 PROJECT = DATA.parent
@@ -122,7 +122,7 @@ class Workplace:
                 patch.setattr(sys, "argv", [program, *arguments])
                 metatrain.__main__.main()
             elif program == "scalar-tensor":
-                metatrain_scalar_tensor.report.command.main(arguments)
+                metatrain_scalar_tensor.command.main(arguments)
             else:
                 assert program == "python", f"what is '{program}'?"
                 patch.setattr(sys, "argv", arguments)

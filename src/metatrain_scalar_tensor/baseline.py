@@ -43,14 +43,12 @@ class Baseline(torch.nn.Module):
 
     new_types: List[int]
     is_repulsion: List[bool]  # for every additive model
-    atomic_basis_targets: List[str]
 
     def __init__(self, dataset_info: DatasetInfo, zbl: bool) -> None:
         super().__init__()
         self.dataset_info = dataset_info
         self.zbl = zbl
         self.new_types: List[int] = []  # to be fitted: places among all types
-        self.atomic_basis_targets = self._targets_on_atomic_basis()
         self.pair_scales = PairScales(self._pair_layouts())
         of_atoms = without_pairs(dataset_info)
         self.scaler = Scaler(get_default_hypers("scaler")["model"], of_atoms)
@@ -82,10 +80,6 @@ class Baseline(torch.nn.Module):
         self._add_isotropic_composition(of_atoms)
         self.tables = torch.nn.ModuleDict()  # of every target of atoms or structures
         self.tabulate()
-
-    def _targets_on_atomic_basis(self) -> List[str]:
-        targets = self.dataset_info.targets
-        return [name for name, info in targets.items() if info.is_atomic_basis]
 
     def _pair_layouts(self) -> Dict[str, TensorMap]:
         targets = densify_atomic_basis_dataset_info(self.dataset_info).targets
@@ -229,7 +223,6 @@ class Baseline(torch.nn.Module):
         :param merged_info: these and the data so far.
         """
         self.dataset_info = merged_info
-        self.atomic_basis_targets = self._targets_on_atomic_basis()
         self.pair_scales.add(self._pair_layouts())
         dataset_info = without_pairs(dataset_info)
         merged_info = without_pairs(merged_info)
@@ -264,6 +257,16 @@ class Baseline(torch.nn.Module):
         baseline.to(self.scaler.dummy_buffer.device)
         baseline.new_types = sorted(set(range(len(atomic_types))) - set(known.tolist()))
         return baseline
+
+    def keep_targets(self, dataset_info: DatasetInfo) -> None:
+        """Forget the tables of other targets.
+
+        :param dataset_info: the targets that are left.
+        """
+        self.dataset_info = dataset_info
+        for tables in (self.tables, self.pair_scales.of_target):
+            for name in set(tables) - set(dataset_info.targets):
+                del tables[name]
 
     def _add_isotropic_composition(self, dataset_info: DatasetInfo) -> None:
         if any(has_isotropic_part(*item) for item in dataset_info.targets.items()):

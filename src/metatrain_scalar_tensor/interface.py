@@ -1,6 +1,6 @@
 """What metatrain and metatomic ask of the model besides its forward pass."""
 
-from typing import TYPE_CHECKING, Any, Dict, List, Literal, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Literal, Optional, Set
 
 import torch
 from metatomic.torch import (
@@ -42,6 +42,7 @@ class MetatrainModel(ModelInterface[ModelHypers]):
     """
 
     last_layer_names: Dict[str, str]  # of every target of atoms
+    last_layer_parameter_names: Dict[str, List[str]]
 
     if TYPE_CHECKING:  # TorchScript takes annotations of modules for attributes
         atomic_types: List[int]
@@ -176,6 +177,40 @@ class MetatrainModel(ModelInterface[ModelHypers]):
             self.eval(), merge_metadata(self.metadata, metadata), capabilities
         )
 
+    def keep_targets(self, names: List[str]) -> None:
+        """Forget all other targets, and what only they need.
+
+        :param names: the targets to keep.
+        :raises ValueError: if the model does not have one of them.
+        """
+        targets = self.dataset_info.targets
+        unknown = sorted(set(names) - set(targets))
+        if len(unknown) > 0:
+            raise ValueError(
+                f"the model has no targets {unknown}, but {sorted(targets)}"
+            )
+        for name in sorted(set(targets) - set(names)):
+            for output in (name, self.last_layer_names.pop(name, "")):
+                self.outputs.pop(output, None)
+            self.last_layer_parameter_names.pop(name, None)
+            of_atoms = name in self.heads
+            heads = self.heads if of_atoms else self.atom_pairs.heads  # type: ignore
+            del heads[name]
+        if self.atom_pairs is not None:
+            if len(self.atom_pairs.heads) > 0:
+                self.atom_pairs.bases.keep(_symmetries_of(self.atom_pairs.heads))
+            else:
+                self.atom_pairs = None
+        self.bases.keep(_symmetries_of(self.heads))
+        if not self._reads_density(list(self.bases.of_symmetry)):
+            self.neighbors = None
+        self.dataset_info = DatasetInfo(
+            self.dataset_info.length_unit,
+            self.atomic_types,
+            {name: targets[name] for name in names},
+        )
+        self.baseline.keep_targets(self.dataset_info)
+
     def _reads_density(self, symmetries: List[str]) -> bool:
         """Whether targets of these symmetries, or of pairs, are made of the density."""
         return self.atom_pairs is not None or self.bases.read_density(symmetries)
@@ -228,3 +263,8 @@ class MetatrainModel(ModelInterface[ModelHypers]):
         :raises RuntimeError: if its version is newer.
         """
         return checkpoints.upgrade(checkpoint, "model", cls.__checkpoint_version__)
+
+
+def _symmetries_of(heads: Any) -> Set[str]:
+    """The symmetries that some targets are made of."""
+    return {name for head in heads.values() for name in head.basis_names}

@@ -27,7 +27,7 @@ from .systems import (
     closest_distance,
     edge_vectors,
 )
-from .targets import TargetHead, target_irreps
+from .targets import TargetHead, check_name_and_unit, target_irreps
 
 
 class ScalarTensor(MetatrainModel):
@@ -49,6 +49,8 @@ class ScalarTensor(MetatrainModel):
 
     def __init__(self, hypers: ModelHypers, dataset_info: DatasetInfo) -> None:
         super().__init__(hypers, dataset_info, self.__default_metadata__)
+        for name, info in dataset_info.targets.items():
+            check_name_and_unit(name, info.unit)
         train_info = densify_atomic_basis_dataset_info(dataset_info)
         check_size(hypers, train_info)
         self.atomic_types = dataset_info.atomic_types

@@ -18,6 +18,8 @@ from metatrain.utils.data.readers.ase import read_systems
 from metatrain.utils.data.target_info import TargetInfo, get_generic_target_info
 from omegaconf import DictConfig, OmegaConf
 
+from .targets import check_name_and_unit
+
 
 READER = "explaining_ase"  # ``registration/reader.py`` in the folder of all readers
 GRADIENTS = {"forces": "positions", "stress": "strain", "virial": "strain"}
@@ -40,6 +42,7 @@ def read_generic(
     :raises ValueError: if it can't be read, with the name of the target, the file, the
         structure, what was found and what is expected.
     """
+    check_name_and_unit(target_name, target["unit"])
     try:
         return ase_reader.read_generic(target_name, target)
     except Exception:
@@ -58,6 +61,7 @@ def read_energy(
     :raises ValueError: as :func:`read_generic`, and if gradients are not found although
         some structures have them, or although the options file asks for them.
     """
+    check_name_and_unit(target_name, target["unit"])
     try:
         tensors, info = ase_reader.read_energy(target_name, target)
     except Exception:

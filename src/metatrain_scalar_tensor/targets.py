@@ -1,15 +1,46 @@
 """From features and tensors to a target: coefficients, sum, and TensorMap."""
 
+import re
 from typing import Dict, List, NamedTuple, Optional
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
-from metatomic.torch import System
+from metatomic.torch import ModelOutput, System
 from metatrain.utils.data import TargetInfo
 
 from .basis import TensorBases, basis_name
 from .exchange import ExchangeSymmetry
 from .o3 import Irrep, cartesian_irreps, on_components, product_irreps
+
+
+def check_name_and_unit(name: str, unit: str) -> None:
+    """Refuse names and units that metatensor, metatomic or PyTorch can't take.
+
+    :param name: name of the target.
+    :param unit: its unit.
+    :raises ValueError: if they can't, with the name and a better one.
+    """
+    base, _, variant = name.removeprefix("mtt::").partition("/")
+    if not (base.isidentifier() and base.isascii()) or "." in variant:
+        better = re.sub(r"[^A-Za-z0-9_]", "_", base)
+        better = f"mtt::{better}" if better.isidentifier() else "mtt::y"
+        raise ValueError(
+            f"'{name}' can't be the name of a target: it needs letters, digits and "
+            f"'_', and no digit in front. Call it '{better}', say"
+        )
+    if base in ("feature", "features"):
+        raise ValueError(
+            f"'{name}' can't be the name of a target, since all models have an output "
+            "of this name: call it 'mtt::y', say"
+        )
+    try:
+        ModelOutput(unit=unit)
+    except Exception as error:
+        raise ValueError(
+            f"the unit '{unit}' of target '{name}' is none that metatomic knows "
+            f"({error}): leave 'unit' out, the values stay as they are, or write it "
+            "with units such as eV, Hartree, kcal/mol, angstrom, bohr, e, u, fs"
+        ) from error
 
 
 class BlockIrreps(NamedTuple):

@@ -1,6 +1,6 @@
 """The equivariant tensors ``B_b`` that the coefficients multiply."""
 
-from typing import Any, Dict, List, Optional, cast
+from typing import Any, Dict, List, Optional, Set, cast
 
 import torch
 
@@ -163,6 +163,17 @@ class TensorBases(torch.nn.Module):
             if self.products is None:
                 self.products = SphereProducts(*sizes, self.hypers["num_channels"])
             self.products.reach(basis.max_product_rank)
+
+    @torch.jit.unused
+    def keep(self, names: Set[str]) -> None:
+        """Forget the tensors of other symmetries.
+
+        :param names: the symmetries that are needed, by their :func:`basis_name`.
+        """
+        for name in set(self.of_symmetry) - names:
+            del self.of_symmetry[name]
+        if not any(basis.uses_products for basis in self.of_symmetry.values()):
+            self.products = None
 
     @torch.jit.export
     def read_density(self, names: List[str]) -> bool:
