@@ -128,7 +128,10 @@ class MessageLayer(torch.nn.Module):
         batches: Sequence[List[System]],
         messages: Callable[[List[System]], torch.Tensor],
     ) -> None:
-        """Choose the scales so that messages have unit mean square for every rank.
+        """Choose the scales so that the largest rank of messages has unit mean square.
+
+        The others are smaller by no more than a factor of five in real data, and zero
+        in crystals, where scales of their own would add up to forces that are noise.
 
         :param batches: typical structures, some at a time.
         :param messages: :meth:`messages` of this layer, as a function of structures.
@@ -140,7 +143,7 @@ class MessageLayer(torch.nn.Module):
         self.scales.fill_(1.0)
         for i in range(2):  # the products after their factors
             sizes = root_mean_squares(batches, partial(of_every_rank, i))
-            self.scales[i] = 1.0 / sizes
+            self.scales[i] = 1.0 / sizes.max()
 
 
 class Messages(torch.nn.Module):
