@@ -10,11 +10,11 @@ import threading
 
 import pytest
 import torch
+from helpers import assert_same
 from metatrain.cli.export import export_model
 from metatrain.cli.train import train_model
 from metatrain.utils.io import load_model
 from omegaconf import OmegaConf
-from test_training import assert_same
 
 from options import write_options
 

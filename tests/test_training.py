@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
-from helpers import DATA, make_model, molecules, predict, prepare, spherical
+from helpers import (
+    DATA,
+    assert_same,
+    make_model,
+    molecules,
+    predict,
+    prepare,
+    spherical,
+)
 from metatomic.torch import load_atomistic_model
 from metatomic_ase import MetatomicCalculator
 from metatrain.cli.train import train_model
@@ -37,25 +45,6 @@ def train(folder, options, **kwargs):
     folder.mkdir()
     train_model(options, output=folder / "model.pt", checkpoint_dir=folder, **kwargs)
     return torch.load(folder / "model.ckpt", weights_only=False)
-
-
-def assert_same(first, second, path=""):
-    """The same numbers, to the last bit."""
-    assert type(first) is type(second), path
-    if isinstance(first, dict):
-        assert first.keys() == second.keys(), path
-        for key in first:
-            assert_same(first[key], second[key], f"{path}/{key}")
-    elif isinstance(first, (list, tuple)):
-        assert len(first) == len(second), path
-        for i, (a, b) in enumerate(zip(first, second)):
-            assert_same(a, b, f"{path}/{i}")
-    elif path.endswith("type_to_index"):
-        pass  # metatrain leaves the places of unknown types as the memory was
-    elif isinstance(first, torch.Tensor):
-        assert torch.equal(first, second), path
-    elif isinstance(first, (int, float, str, type(None))):
-        assert first == second, path
 
 
 def test_restart_is_exact(tmp_path):
