@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 from helpers import DATA
+from matplotlib.colors import rgb_to_hsv
 from metatomic.torch import ModelOutput
 from metatomic_ase import MetatomicCalculator
 from metatrain.__main__ import main as mtt
 from omegaconf import OmegaConf
 
-from metatrain_scalar_tensor.report.command import main
+from metatrain_scalar_tensor.command import main
 from metatrain_scalar_tensor.report.run import Run
 from options import write_options
 
@@ -218,7 +219,7 @@ def test_arrows_are_the_vectors(run, workplace, page):
     is_known = np.isfinite(mu).all(axis=1)
     scale = np.linalg.norm(arrows[is_known]) / np.linalg.norm(mu[is_known])
     np.testing.assert_allclose(arrows[is_known], scale * mu[is_known], atol=1e-6)
-    np.testing.assert_array_equal(arrows[~is_known], 0.0)
+    np.testing.assert_allclose(arrows[~is_known], 0.0, atol=1e-5)
     for frame, arrow in zip(frames, drawn):
         np.testing.assert_allclose(arrow["position"], frame.get_center_of_mass())
 
@@ -235,17 +236,53 @@ def test_arrows_are_the_vectors(run, workplace, page):
 
 
 def test_ellipsoids_have_the_roots_of_the_eigenvalues(run, workplace, page):
+    """Of the references there are three rings, through the ends of the semiaxes."""
     shape = page["shapes"]["mtt::alpha reference"]["parameters"]
     with_negative = []
     ratios = []
     for frame, drawn in zip(in_order(run, workplace), shape["structure"]):
-        eigenvalues = np.linalg.eigvalsh(frame.info["alpha"].reshape(3, 3))
-        ratios.append(np.array(drawn["semiaxes"]) / np.sqrt(np.abs(eigenvalues)))
+        eigenvalues, axes = np.linalg.eigh(frame.info["alpha"].reshape(3, 3))
+        bases, vectors = np.array(drawn["bases"]), np.array(drawn["vectors"])
+        for points in (bases, bases + vectors):
+            # x / a of the ellipsoid: unit vectors, up to the scale
+            scaled = points @ axes / np.sqrt(np.abs(eigenvalues))
+            ratios.append(np.linalg.norm(scaled, axis=1))
+        for axis, eigenvalue in zip(axes.T, eigenvalues):
+            semiaxis = np.abs(bases @ axis).max() / np.sqrt(np.abs(eigenvalue))
+            ratios.append([semiaxis])
         with_negative.append(eigenvalues[0] < 0)
-        other_color = drawn.get("color", shape["global"]["color"])
-        assert (other_color != shape["global"]["color"]) == with_negative[-1]
-    np.testing.assert_allclose(ratios, ratios[0][0], rtol=1e-5)
+        other_color = drawn.get("colors", shape["global"]["colors"])
+        assert (other_color != shape["global"]["colors"]) == with_negative[-1]
+    np.testing.assert_allclose(np.concatenate(ratios), ratios[0][0], rtol=1e-3)
     assert 0 < sum(with_negative) < len(with_negative)
+
+    predicted = page["shapes"]["mtt::alpha predicted"]
+    assert predicted["kind"] == "ellipsoid"
+    for drawn in predicted["parameters"]["structure"]:
+        assert len(drawn["semiaxes"]) == 3 and min(drawn["semiaxes"]) > 0
+
+
+def test_first_view_shows_arrows_and_ellipsoids(run, workplace, page):
+    """Those of structures, of one in which the arrow reaches beyond the atoms."""
+    settings = page["settings"]
+    [structure] = settings["structure"]
+    kinds = ("reference", "predicted")
+    assert set(structure["shape"].split(",")) == {
+        f"{target} {kind}" for target in ("mtt::mu", "mtt::alpha") for kind in kinds
+    }
+    [opened] = settings["pinned"]
+    frame = in_order(run, workplace)[opened]
+    assert np.isfinite(frame.info["mu"]).all()
+    shape = page["shapes"]["mtt::mu predicted"]["parameters"]["structure"][opened]
+    vector = np.array(shape["vector"])
+    length = np.linalg.norm(vector)
+    along = (frame.positions - shape["position"]) @ vector / length
+    assert length > along.max() + 0.4  # Å, the radius of an atom
+    camera = structure["camera"]  # from the side
+    up = [camera["up"][x] for x in "xyz"]
+    to_eye = [camera["eye"][x] - camera["center"][x] for x in "xyz"]
+    np.testing.assert_allclose(up, vector / length, atol=1e-6)
+    np.testing.assert_allclose(np.dot(up, to_eye), 0.0, atol=1e-6)
 
 
 CHROMIUM = shutil.which("chromium")
@@ -275,16 +312,19 @@ def test_page_of_structures_in_a_browser(run, report, tmp_path):
     left, right = picture[:, :500], picture[:, 500:]
 
     def pixels(image, red, green, blue):
-        """How many have this color, lit or in shadow."""
-        length = np.linalg.norm(image, axis=2, keepdims=True)
-        color = np.array([red, green, blue]) / np.linalg.norm([red, green, blue])
-        is_close = np.linalg.norm(image / np.maximum(length, 0.2) - color, axis=2) < 0.1
-        return is_close.sum()
+        """How many have this color, lit, in shadow or looked through."""
+        hue = rgb_to_hsv(np.array([red, green, blue]) / 255)[0]
+        hues, saturations, _ = np.moveaxis(rgb_to_hsv(image), 2, 0)
+        return ((np.abs(hues - hue) < 0.02) & (saturations > 0.15)).sum()
 
     assert pixels(left, 255, 0, 0) > 30  # the selected structure on the map
-    assert pixels(right, 0x44, 0x77, 0xAA) > 100  # reference
-    assert pixels(right, 0xEE, 0x77, 0x33) > 100  # predicted
-    assert pixels(right, 1, 1, 1) < 0.98 * right[..., 0].size
+    assert pixels(right, 0x44, 0x77, 0xAA) > 200  # reference: an arrow
+    assert pixels(right, 0xEE, 0x77, 0x33) > 200  # predicted
+    # ellipsoids have other colors if there are negative eigenvalues
+    rings = pixels(right, 0x44, 0x77, 0xAA) + pixels(right, 0xAA, 0x33, 0x77)
+    ellipsoid = pixels(right, 0xEE, 0x77, 0x33) + pixels(right, 0xCC, 0xBB, 0x44)
+    assert rings > 500
+    assert 10_000 < ellipsoid < 0.5 * right[..., 0].size
 
 
 def test_several_runs_give_a_learning_curve(run, workplace, monkeypatch, capsys):

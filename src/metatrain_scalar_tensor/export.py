@@ -20,7 +20,13 @@ def export_outputs(checkpoint: Path, output: Path, names: List[str]) -> None:
     :param names: the targets to keep.
     :raises ValueError: if the model is another one, or does not have a target.
     """
-    model = load_model(checkpoint)
+    try:
+        model = load_model(checkpoint)
+    except Exception as error:  # torch's, for a file of another kind
+        raise ValueError(
+            f"'{checkpoint}' can't be read: give the file ending in .ckpt that 'mtt "
+            f"train' wrote. The error was: {error}"
+        ) from error
     if not isinstance(model, ScalarTensor):
         raise ValueError(
             f"'{checkpoint}' is no checkpoint of an experimental.scalar_tensor: give "

@@ -6,11 +6,16 @@
   semiaxes. That of a negative eigenvalue is the root of its absolute value, and the
   ellipsoid has another color.
 
+Both are to be seen where prediction and reference are alike: a reference is a thin
+arrow, or three rings around an ellipsoid, within a wide or solid prediction that can be
+looked through.
+
 They are drawn at the atoms, or at the center of mass. Of several properties the first
 is drawn.
 """
 
-from typing import Any, Dict, List, Optional, Tuple
+from dataclasses import dataclass
+from typing import Any, Dict, List, Literal, Optional, Tuple
 
 import numpy as np
 from chemiscope import arrow_from_vector, ellipsoid_from_tensor
@@ -19,58 +24,90 @@ from ..o3 import cartesian_irreps
 from .evaluation import Block, Evaluation
 
 
+Form = Literal["arrow", "ellipsoid"]
+Place = Literal["structure", "atom"]
+
 KINDS = ("reference", "predicted")
-COLORS = {"reference": 0x4477AA, "predicted": 0xEE7733}
-COLORS_IF_NEGATIVE = {"reference": 0xAA3377, "predicted": 0xCCBB44}
-LARGEST = {  # Å, the longest arrow or semiaxis of all structures
-    ("arrow", "structure"): 2.0,
-    ("arrow", "atom"): 1.5,
-    ("ellipsoid", "structure"): 1.2,
-    ("ellipsoid", "atom"): 0.8,
+# Predictions can be looked through
+COLORS = {"reference": "#4477aa", "predicted": "#ee7733e0"}
+COLORS_IF_NEGATIVE = {"reference": "#aa3377", "predicted": "#ccbb44e0"}
+ATOM = 0.4  # Å, about the radius of an atom on the page
+# Lengths of arrows or semiaxes in radii of the structure, of which the page shows about
+# 1.7, or of the atom: what half of them have at most, and what 5 % exceed
+REACH: Dict[Tuple[Form, Place], Tuple[float, float]] = {
+    ("arrow", "structure"): (1.25, 1.75),
+    ("arrow", "atom"): (2.5, 6.0),
+    ("ellipsoid", "structure"): (0.8, 1.1),
+    ("ellipsoid", "atom"): (1.5, 2.5),
 }
-RADIUS = {"structure": 0.1, "atom": 0.07}  # Å, of arrows
+RADIUS = {"structure": 0.06, "atom": 0.08}  # of arrows, over the typical length
+WIDTH = {"reference": 0.4, "predicted": 1.0}  # by which it is multiplied
+RING = {"structure": 0.05, "atom": 0.03}  # Å, half the thickness of the line
+SEGMENTS = {"structure": 24, "atom": 12}  # of a ring
 INVISIBLE = 1e-6  # Å
 
 Tensors = Dict[str, np.ndarray]  # of every kind, (structures | atoms, 3[, 3])
 
 
-def shapes(evaluation: Evaluation) -> Tuple[Dict[str, Any], Dict[str, str]]:
+@dataclass
+class Drawing:
+    """The shapes of one target."""
+
+    target: str
+    form: Form
+    place: Place
+    scale: str
+    """What 1 Å of the drawing is."""
+    shapes: Dict[str, Dict[str, Any]]
+    """Reference and prediction, in the form of chemiscope, by the names of the menu."""
+
+
+def drawings(evaluation: Evaluation) -> List[Drawing]:
     """The shapes of all vectors and tensors of rank 2.
 
     :param evaluation: predictions and references.
-    :return: chemiscope's description of every shape, and for every target that is drawn
-        what 1 Å of the drawing is.
+    :return: those of every target that can be drawn.
     """
-    result: Dict[str, Any] = {}
-    scales: Dict[str, str] = {}
+    result: List[Drawing] = []
     for target in dict.fromkeys(block.target for block in evaluation.blocks):
         blocks = [block for block in evaluation.blocks if block.target == target]
         tensors = _drawable(evaluation, blocks)
-        largest = 0.0 if tensors is None else _largest(tensors)
-        if tensors is None or largest == 0.0:
+        if tensors is None:
             continue
-        where = "atom" if blocks[0].samples.shape[1] == 2 else "structure"
-        form = "arrow" if tensors["reference"].ndim == 2 else "ellipsoid"
-        scale = LARGEST[form, where] / largest
-        unit, power = blocks[0].unit, 1 if form == "arrow" else 2
-        scales[target] = (
-            f"1 Å{'²' * (power == 2)} is {scale**-power:.3g} {unit}".strip()
-        )
+        place: Place = "atom" if blocks[0].samples.shape[1] == 2 else "structure"
+        form: Form = "arrow" if tensors["reference"].ndim == 2 else "ellipsoid"
+        radii = _radii(evaluation, place)
+        typical, largest = REACH[form, place]
+        scale = _scale(tensors, radii, typical, largest)
+        if scale is None:
+            continue
+        shapes: Dict[str, Dict[str, Any]] = {}
         for kind in KINDS:
-            style: Dict[str, Any] = {"color": COLORS[kind]}
+            color, color_if_negative = COLORS[kind], COLORS_IF_NEGATIVE[kind]
+            style: Dict[str, Any] = {"color": color}
+            chemiscope_form: str = form
             if form == "arrow":
-                style.update(_arrow_style(RADIUS[where]))
+                length = typical * float(np.median(radii))
+                style.update(_arrow_style(RADIUS[place] * WIDTH[kind] * length))
                 drawn = _arrows(tensors[kind], scale)
+            elif kind == "predicted":
+                drawn = _ellipsoids(tensors[kind], scale, color_if_negative)
             else:
-                drawn = _ellipsoids(tensors[kind], scale, COLORS_IF_NEGATIVE[kind])
-            if where == "structure":
+                chemiscope_form = "cylinders"
+                style = {"colors": color, "radii": RING[place]}
+                drawn = _rings(tensors[kind], scale, color_if_negative, SEGMENTS[place])
+            if place == "structure":
                 for shape, structure in zip(drawn, evaluation.structures):
                     shape["position"] = structure.get_center_of_mass().tolist()
-            result[f"{target} {kind}"] = {
-                "kind": form,
-                "parameters": {"global": style, where: drawn},
+            shapes[f"{target} {kind}"] = {
+                "kind": chemiscope_form,
+                "parameters": {"global": style, place: drawn},
             }
-    return result, scales
+        unit, power = blocks[0].unit, 1 if form == "arrow" else 2
+        length_unit = f"1 Å{'²' * (power == 2)}"
+        text = f"{length_unit} is {scale**-power:.3g} {unit}".strip()
+        result.append(Drawing(target, form, place, text, shapes))
+    return result
 
 
 def rows_of(evaluation: Evaluation, samples: np.ndarray) -> Tuple[np.ndarray, int]:
@@ -133,15 +170,37 @@ def _cartesian(
     return np.einsum("nm,mij->nij", np.hstack([parts[0], parts[2]]), basis.numpy())
 
 
-def _largest(tensors: Tensors) -> float:
-    """The length of the longest vector, or the longest semiaxis; 0 without any."""
-    values = np.concatenate([tensors[kind] for kind in KINDS])
-    known = values[np.isfinite(values).reshape(len(values), -1).all(axis=1)]
-    if len(known) == 0:
-        return 0.0
-    if known.ndim == 2:
-        return float(np.linalg.norm(known, axis=1).max())
-    return float(np.sqrt(np.abs(np.linalg.eigvalsh(known)).max()))
+def _radii(evaluation: Evaluation, place: Place) -> np.ndarray:
+    """How far atoms reach from where the shapes are: ``(structures | atoms,)``."""
+    if place == "atom":
+        return np.full(sum(len(frame) for frame in evaluation.structures), ATOM)
+    return np.array(
+        [
+            ATOM + np.linalg.norm(f.positions - f.get_center_of_mass(), axis=1).max()
+            for f in evaluation.structures
+        ]
+    )
+
+
+def _scale(
+    tensors: Tensors, radii: np.ndarray, typical: float, largest: float
+) -> Optional[float]:
+    """Å per unit, one for all structures; ``None`` if there is nothing to be drawn."""
+    sizes = np.array([_sizes(tensors[kind]) / radii for kind in KINDS])
+    sizes = sizes[sizes > 0]  # without NaN
+    if len(sizes) == 0:
+        return None
+    return float(min(typical / np.median(sizes), largest / np.quantile(sizes, 0.95)))
+
+
+def _sizes(tensors: np.ndarray) -> np.ndarray:
+    """Lengths of vectors, or longest semiaxes; NaN where there is none."""
+    if tensors.ndim == 2:
+        return np.linalg.norm(tensors, axis=1)
+    known = np.isfinite(tensors).all(axis=(1, 2))
+    sizes = np.full(len(tensors), np.nan)
+    sizes[known] = np.sqrt(np.abs(np.linalg.eigvalsh(tensors[known])).max(axis=1))
+    return sizes
 
 
 def _arrow_style(radius: float) -> Dict[str, float]:
@@ -151,12 +210,18 @@ def _arrow_style(radius: float) -> Dict[str, float]:
 
 
 def _arrows(vectors: np.ndarray, scale: float) -> List[Dict[str, Any]]:
-    """Arrows; those of missing vectors have no length."""
-    return [{"vector": (scale * vector).tolist()} for vector in np.nan_to_num(vectors)]
+    """Arrows; those of missing vectors, or without a direction, can't be seen."""
+    result: List[Dict[str, Any]] = []
+    for vector in scale * vectors:
+        if np.linalg.norm(vector) > INVISIBLE:
+            result.append({"vector": vector.tolist()})
+        else:
+            result.append({"vector": [0, 0, INVISIBLE], **_arrow_style(INVISIBLE)})
+    return result
 
 
 def _ellipsoids(
-    tensors: np.ndarray, scale: float, color_if_negative: int
+    tensors: np.ndarray, scale: float, color_if_negative: str
 ) -> List[Dict[str, Any]]:
     """Ellipsoids; those of missing tensors are too small to be seen."""
     result: List[Dict[str, Any]] = []
@@ -168,5 +233,33 @@ def _ellipsoids(
         shape["semiaxes"] = [max(float(axis), INVISIBLE) for axis in shape["semiaxes"]]
         if np.linalg.eigvalsh(tensor).min() < 0:
             shape["color"] = color_if_negative
+        result.append(shape)
+    return result
+
+
+def _rings(
+    tensors: np.ndarray, scale: float, color_if_negative: str, segments: int
+) -> List[Dict[str, Any]]:
+    """The principal sections of ellipsoids, as cylinders."""
+    nothing = {"bases": [[0, 0, 0]], "vectors": [[0, 0, INVISIBLE]], "radii": INVISIBLE}
+    angles = np.linspace(0, 2 * np.pi, segments + 1)
+    circle = np.stack([np.cos(angles), np.sin(angles)])
+    result: List[Dict[str, Any]] = []
+    for tensor in tensors:
+        if not np.isfinite(tensor).all():
+            result.append(dict(nothing))
+            continue
+        eigenvalues, axes = np.linalg.eigh(tensor)
+        axes = scale * np.sqrt(np.abs(eigenvalues)) * axes
+        points = np.stack([(axes[:, ij] @ circle).T for ij in ([0, 1], [1, 2], [2, 0])])
+        bases = points[:, :-1].reshape(-1, 3)
+        vectors = np.diff(points, axis=1).reshape(-1, 3)
+        is_long = np.linalg.norm(vectors, axis=1) > 0.001  # has a direction, rounded
+        shape: Dict[str, Any] = {
+            "bases": bases[is_long].round(4).tolist(),
+            "vectors": vectors[is_long].round(4).tolist(),
+        }
+        if eigenvalues[0] < 0:
+            shape["colors"] = color_if_negative
         result.append(shape)
     return result

@@ -8,11 +8,12 @@ from pathlib import Path
 from string import Template
 from typing import Any, Dict, List
 
+import ase
 import chemiscope
 import numpy as np
 
 from .evaluation import Block, Evaluation
-from .shapes import KINDS, rows_of, shapes
+from .shapes import Drawing, drawings, rows_of
 
 
 MAX_STRUCTURES = 200
@@ -33,7 +34,7 @@ def write_structures(evaluation: Evaluation, title: str, folder: Path) -> List[P
     """
     evaluation = _thinned(evaluation)
     frames = evaluation.structures
-    drawn, scales = shapes(evaluation)
+    drawn = drawings(evaluation)
     properties = _properties(evaluation)
     is_of_atoms = any(of["target"] == "atom" for of in properties.values())
     dataset = chemiscope.create_input(
@@ -45,8 +46,8 @@ def write_structures(evaluation: Evaluation, title: str, folder: Path) -> List[P
             if is_of_atoms
             else None
         ),
-        shapes=drawn,
-        settings=_settings(evaluation, properties, scales),
+        shapes={name: shape for of in drawn for name, shape in of.shapes.items()},
+        settings=_settings(evaluation, properties, drawn),
     )
     data, page = folder / "structures.json.gz", folder / "structures.html"
     text = json.dumps(dataset)
@@ -55,7 +56,7 @@ def write_structures(evaluation: Evaluation, title: str, folder: Path) -> List[P
     page.write_text(
         Template(TEMPLATE.read_text(encoding="utf8")).substitute(
             title=escape(title),
-            explanation=_explanation(scales),
+            explanation=_explanation(drawn),
             library=_in_html(library.read_text(encoding="utf8")),
             dataset=_in_html(text),
         ),
@@ -144,16 +145,28 @@ def _rmse_of_structures(blocks: List[Block], number: int) -> np.ndarray:
 def _settings(
     evaluation: Evaluation,
     properties: Dict[str, Dict[str, Any]],
-    scales: Dict[str, str],
+    drawn: List[Drawing],
 ) -> Dict[str, Any]:
-    """What is to be seen first: a target that has shapes, if there is one."""
+    """What is to be seen first: a target that has shapes, if there is one.
+
+    Of the shapes, the first arrows and the first ellipsoids, both of structures or
+    both of atoms if there are such.
+    """
+    for among in (
+        [drawing for drawing in drawn if drawing.place == "structure"],
+        [drawing for drawing in drawn if drawing.place == "atom"],
+        drawn,
+    ):
+        shown = list({drawing.form: drawing for drawing in reversed(among)}.values())
+        if len(shown) == 2:
+            break
+    targets = {drawing.target for drawing in shown}
     blocks = evaluation.blocks
-    first = next((block for block in blocks if block.target in scales), blocks[0])
+    first = next((block for block in blocks if block.target in targets), blocks[0])
     x, y, color = [f"{first.quantity} {k}" for k in ("reference", "predicted", "error")]
     if x not in properties:  # of pairs
         x, y, color = "atoms", f"{first.quantity} RMSE", f"{first.quantity} RMSE"
-    drawn = [f"{first.target} {kind}" for kind in KINDS if first.target in scales]
-    return {
+    result: Dict[str, Any] = {
         "target": properties[color]["target"],
         "map": {
             "x": {"property": x},
@@ -162,30 +175,74 @@ def _settings(
         },
         "structure": [
             {
-                "shape": drawn,
+                "shape": ",".join(name for of in shown for name in of.shapes),
+                # Ellipsoids of atoms stand for the atoms
+                "atoms": not any(
+                    of.form == "ellipsoid" and of.place == "atom" for of in shown
+                ),
                 "unitCell": any(f.pbc.any() for f in evaluation.structures),
+                "environments": {"activated": False},  # all atoms, not those near one
             }
         ],
     }
+    sizes = np.asarray(properties[y]["values"])
+    known = np.flatnonzero(np.isfinite(properties[color]["values"]))
+    if shown and len(known) > 0:  # one whose shapes are large, though not the largest
+        opened = int(known[np.argsort(sizes[known])[3 * len(known) // 4]])
+        result["pinned"] = [opened]
+        for drawing in shown:
+            is_of_structures = drawing.place == result["target"] == "structure"
+            if drawing.form == "arrow" and is_of_structures:
+                shape = drawing.shapes[f"{drawing.target} predicted"]
+                vector = shape["parameters"]["structure"][opened]["vector"]
+                result["structure"][0]["camera"] = _camera(
+                    evaluation.structures[opened], np.array(vector)
+                )
+    return result
 
 
-def _explanation(scales: Dict[str, str]) -> str:
+def _camera(structure: ase.Atoms, vector: np.ndarray) -> Dict[str, Any]:
+    """A view of a structure with a vector at its center, which points upwards.
+
+    :param structure: the structure.
+    :param vector: the vector, in Å.
+    :return: the setting. Its center is what the center of the view is moved to, its
+        zoom where that is before 3Dmol's camera, at 150 Å, that sees 20° to all sides.
+    """
+    center = structure.get_center_of_mass()
+    distances = np.linalg.norm(structure.positions - center, axis=1)
+    length = np.linalg.norm(vector)
+    size = 1.4 * max(distances.max(), length, 1.0)
+    up = np.array([0.0, 1.0, 0.0])
+    axis = vector / length + up
+    if np.linalg.norm(axis) < 0.01:
+        axis = np.array([1.0, 0.0, 0.0])
+    # By half a turn, which is its own inverse
+    rotation = 2 * np.outer(axis, axis) / (axis @ axis) - np.eye(3)
+    points = {"center": -center, "eye": rotation[2] - center, "up": rotation[1]}
+    return {
+        **{name: dict(zip("xyz", point.tolist())) for name, point in points.items()},
+        "zoom": 150 - float(size / np.tan(np.radians(20))),
+    }
+
+
+def _explanation(drawn: List[Drawing]) -> str:
     """What the properties and the shapes are, in HTML."""
     text = (
         "Where a target has several numbers, its size is their norm, and its error the "
         "norm of the difference."
     )
-    if scales:
+    if drawn:
+        scales = [f"{escape(of.target)}, {of.scale}" for of in drawn]
         text += (
-            " <b style='color: #4477aa'>Reference</b> and "
-            "<b style='color: #ee7733'>predicted</b> tensors: arrows are vectors, "
-            "ellipsoids have the square roots of the eigenvalues of the symmetric part "
-            "as semiaxes; where an eigenvalue is negative, that of its absolute value "
-            "and another color: <b style='color: #aa3377'>reference</b>, "
-            "<b style='color: #bbaa22'>predicted</b>. Scales: "
-            + "; ".join(
-                f"{escape(target)}, {scale}" for target, scale in scales.items()
-            )
-            + ". Which ones are shown is chosen in the menu of the structure."
+            " <b style='color: #4477aa'>Reference</b> (thin arrows, rings around "
+            "ellipsoids) and <b style='color: #ee7733'>predicted</b> tensors (wide "
+            "arrows, whole ellipsoids): arrows are vectors, ellipsoids have the square "
+            "roots of the eigenvalues of the symmetric part as semiaxes; where an "
+            "eigenvalue is negative, that of its absolute value and another color: "
+            "<b style='color: #aa3377'>reference</b>, "
+            "<b style='color: #bbaa22'>predicted</b>. "
+            f"Scales: {'; '.join(scales)}. "
+            "Which ones are shown is chosen in the menu of the structure."
         )
     return text
