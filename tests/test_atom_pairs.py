@@ -304,7 +304,7 @@ def test_pairs_at_the_cutoff_have_a_direction():
     assert min(sizes) > 0.01 * max(sizes)
 
 
-@pytest.mark.parametrize("l1, l2", itertools.product(range(3), repeat=2))
+@pytest.mark.parametrize("l1, l2", list(itertools.product(range(3), repeat=2)))
 def test_products_of_all_ranks(l1, l2):
     """Every block of a matrix can be reached: as many independent tensors as it has."""
     irreps = [{"o3_lambda": l1, "o3_sigma": 1}, {"o3_lambda": l2, "o3_sigma": 1}]

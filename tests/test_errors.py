@@ -159,7 +159,7 @@ def test_wrong_shaped_targets():
 
 def test_missing_key(tmp_path):
     options = write_options(training_set__targets={"mtt::mu": {"key": "dipole"}})
-    with pytest.raises(ValueError, match="Target key 'dipole' was not found"):
+    with pytest.raises(ValueError, match="'mtt::mu': structure 0 .* no 'dipole'.*'mu'"):
         train_model(options)
 
 

@@ -65,7 +65,7 @@ class ScalarTensor(MetatrainModel):
             hypers["expansion"], self.atomic_types, hypers["engine"], species
         )
         max_angular, num_channels = self.density.max_angular, self.density.num_channels
-        self.messages: Optional[Messages] = None
+        self.messages = None
         if hypers["messages"]["layers"] > 0:
             self.messages = Messages(
                 hypers["messages"], hypers["expansion"], num_channels
@@ -73,19 +73,19 @@ class ScalarTensor(MetatrainModel):
         self.invariants = make_invariants(species, max_angular, num_types, num_channels)
         self.network = make_network(hypers["network"], num_types, self.invariants.size)
         num_features = self.network.width
-        self.long_range: Optional[LongRangeFeaturizer] = None
+        self.long_range = None
         if hypers["long_range"]["enable"]:
             self.long_range = LongRangeFeaturizer(
                 hypers["long_range"], num_features, self.edges.neighbor_list
             )
-        self.neighbors: Optional[NeighborSum] = None
+        self.neighbors = None
         num_sums = hypers["tensor_basis"]["neighbors"]
         if num_sums is not None:
             self.neighbors = NeighborSum(hypers["expansion"], num_features, num_sums)
             num_channels += num_sums
         self.bases = TensorBases(hypers["tensor_basis"], max_angular, num_channels)
         self.heads = torch.nn.ModuleDict()  # one for every target of atoms
-        self.atom_pairs: Optional[AtomPairs] = None
+        self.atom_pairs = None
 
         self.outputs = {
             "feature": ModelOutput(
@@ -94,10 +94,10 @@ class ScalarTensor(MetatrainModel):
         }
         self.single_key = Labels.single()
         self.feature_labels = Labels.range("feature", num_features)
-        self.last_layer_names: Dict[str, str] = {}
+        self.last_layer_names = {}
         # metatrain's LLPR reads these two
         self.last_layer_feature_size = num_features
-        self.last_layer_parameter_names: Dict[str, List[str]] = {}
+        self.last_layer_parameter_names = {}
         for name, info in train_info.targets.items():
             self.add_target(name, info)
         for option in ("index_symmetry", "exchange_symmetry"):

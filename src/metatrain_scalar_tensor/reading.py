@@ -12,12 +12,13 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 from ase import Atoms
 from metatensor.torch import TensorMap
+from metatomic.torch import System
 from metatrain.utils.data.readers import ase as ase_reader
 from metatrain.utils.data.readers import readers
-from metatrain.utils.data.readers.ase import read_systems
 from metatrain.utils.data.target_info import TargetInfo, get_generic_target_info
 from omegaconf import DictConfig, OmegaConf
 
+from .systems import is_finite
 from .targets import check_name_and_unit
 
 
@@ -29,6 +30,22 @@ CONVERT = "'scalar-tensor convert' makes nine of six numbers"
 def use_this_reader() -> None:
     """Make this the reader of extxyz files."""
     readers.DEFAULT_READER.update({".xyz": READER, ".extxyz": READER})
+
+
+def read_systems(filename: str) -> List[System]:
+    """Read structures, of test sets too, which a trainer does not see.
+
+    :param filename: the file.
+    :raises ValueError: if positions or a cell are not numbers.
+    """
+    systems = ase_reader.read_systems(filename)
+    for i, system in enumerate(systems):
+        if not is_finite(system):
+            raise ValueError(
+                f"structure {i} of '{filename}' has NaN or infinite values in its "
+                "positions or cell: mend the structure, or take it out of the data"
+            )
+    return systems
 
 
 def read_generic(
@@ -193,6 +210,3 @@ def _written_options() -> Dict[str, Any]:
         OmegaConf.from_dotlist(changes),
     )
     return OmegaConf.to_container(options)  # type: ignore[return-value]
-
-
-__all__ = ["is_asked_for", "read_energy", "read_generic", "read_systems"]

@@ -62,6 +62,11 @@ def closest_distance(length_unit: str) -> float:
     return 0.1 * unit_conversion_factor("angstrom", length_unit)
 
 
+def is_finite(system: System) -> bool:
+    """Whether positions and cell of a structure are numbers."""
+    return bool(torch.cat([system.positions, system.cell]).isfinite().all())
+
+
 def check_finite(systems: List[System]) -> None:
     """Refuse structures with NaN or infinite positions or cells.
 
@@ -71,7 +76,7 @@ def check_finite(systems: List[System]) -> None:
     numbers = [s.positions for s in systems] + [s.cell for s in systems]
     if not bool(torch.cat(numbers).isfinite().all()):
         for i, system in enumerate(systems):
-            if not bool(torch.cat([system.positions, system.cell]).isfinite().all()):
+            if not is_finite(system):
                 raise ValueError(
                     f"structure {i} of those to predict has NaN or infinite values in "
                     "its positions or cell: in a simulation, look for what made it "

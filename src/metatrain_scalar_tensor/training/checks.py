@@ -11,7 +11,7 @@ from metatrain.utils.data import Dataset, DatasetInfo, TargetInfo
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 
 from ..o3 import cartesian_irreps
-from ..systems import closest_distance
+from ..systems import closest_distance, is_finite
 from .sources import Part, Sources
 
 
@@ -105,12 +105,11 @@ def _check_geometry(
     where: str, system: System, closest: float, length_unit: str
 ) -> None:
     """Check that positions and cell are numbers, and atoms at places of their own."""
-    for what, values in (("positions", system.positions), ("cell", system.cell)):
-        if not values.isfinite().all():
-            raise ValueError(
-                f"{where} has NaN or infinite values in its {what}: mend the "
-                "structure, or take it out of the data"
-            )
+    if not is_finite(system):
+        raise ValueError(
+            f"{where} has NaN or infinite values in its positions or cell: mend the "
+            "structure, or take it out of the data"
+        )
     lattice_vectors = system.cell[system.pbc]
     if len(lattice_vectors) > 0 and torch.linalg.svdvals(lattice_vectors).min() == 0:
         raise ValueError(
