@@ -23,11 +23,7 @@ from . import checkpoints
 from .documentation import TrainerHypers
 from .model import ScalarTensor
 from .training.averaging import WeightAverage
-from .training.baseline import (
-    find_largest_values,
-    fit_baseline,
-    fit_pair_scales,
-)
+from .training.baseline import fit_to_targets
 from .training.checks import Datasets, check_datasets
 from .training.diagnosis import refuse_bad_structure
 from .training.epoch import EpochRunner
@@ -104,25 +100,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
         )
         model.to(device=processes.device, dtype=dtype).train()
         choose_weights(model, train_datasets, self.hypers.get("finetune"))
-        largest_values = find_largest_values(model.dataset_info.targets, train_datasets)
-        explained = fit_baseline(
-            model.baseline,
-            self.hypers,
-            train_datasets,
-            largest_values,
-            processes,
-            checkpoint_dir,
+        largest_values = fit_to_targets(
+            model, self.hypers, train_datasets, processes, checkpoint_dir
         )
-        for name in explained:
-            if len(model.dataset_info.targets[name].gradients) == 0:
-                logging.warning(
-                    f"the composition explains the target '{name}' to rounding: "
-                    "nothing is left to learn, the model predicts its composition "
-                    "baseline"
-                )
-                model.heads[name].predict_zero()  # type: ignore[operator]
-        if self.hypers["scale_targets"]:
-            fit_pair_scales(model, train_datasets)
 
         targets = model.dataset_info.targets
         densify, sparsify = get_prepare_atomic_basis_targets_transform(

@@ -1,6 +1,7 @@
 """Fitting what is taken off the targets before the network sees them."""
 
 import itertools
+import logging
 from typing import Any, Callable, Dict, Iterable, List, Tuple, Union, cast
 
 import torch
@@ -21,6 +22,45 @@ from ..scales import ROUNDING, floor_scales
 from .checks import Datasets
 from .pair_targets import Tensors, Transform
 from .processes import Processes
+
+
+def fit_to_targets(
+    model: ScalarTensor,
+    hypers: TrainerHypers,
+    train_datasets: Datasets,
+    processes: Processes,
+    checkpoint_dir: str,
+) -> Dict[str, float]:
+    """Fit all that is taken off the targets, of atoms and of pairs.
+
+    :param model: the model.
+    :param hypers: hyperparameters of the training.
+    :param train_datasets: training sets.
+    :param processes: the processes that share them.
+    :param checkpoint_dir: where metatrain keeps a copy.
+    :return: the largest value of every target.
+    :raises ValueError: as :func:`fit_baseline`.
+    """
+    targets = model.dataset_info.targets
+    largest_values = find_largest_values(targets, train_datasets)
+    explained = fit_baseline(
+        model.baseline,
+        hypers,
+        train_datasets,
+        largest_values,
+        processes,
+        checkpoint_dir,
+    )
+    for name in explained:
+        if len(targets[name].gradients) == 0:
+            logging.warning(
+                f"the composition explains the target '{name}' to rounding: nothing is "
+                "left to learn, the model predicts its composition baseline"
+            )
+            model.heads[name].predict_zero()  # type: ignore[operator]
+    if hypers["scale_targets"]:
+        fit_pair_scales(model, train_datasets)
+    return largest_values
 
 
 def fit_baseline(
