@@ -1,4 +1,4 @@
-"""Where metatrain looks for the reader of extxyz files: see ``reading.py``."""
+"""Where metatrain looks for the reader of data: see ``reading.py``."""
 
 from metatrain_scalar_tensor.reading import (  # noqa: F401
     read_energy,

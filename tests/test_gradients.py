@@ -74,6 +74,19 @@ def test_data_sets_with_and_without_stress(crystals_first):
     train_model(changed, restart_from="model.ckpt")
 
 
+@pytest.mark.parametrize("crystals_first", [True, False])
+def test_validation_sets_with_other_gradients(crystals_first):
+    ase.io.write("crystals.xyz", copper(periodic=True))
+    ase.io.write("clusters.xyz", copper(periodic=False))
+    sets = [
+        data_set("crystals.xyz", **STRESS),
+        data_set("clusters.xyz", stress=False),
+    ][:: 1 if crystals_first else -1]
+    both = options(sets[0])
+    both.validation_set = sets[1]
+    train_model(both)
+
+
 def test_missing_rows_are_nan():
     frames = copper(periodic=True) + copper(periodic=False)
     ase.io.write("mixed.xyz", frames)

@@ -2,10 +2,13 @@
 
 import ase
 import ase.io
+import metatensor.torch as mts
 import numpy as np
 import pytest
+import torch
 from ase.stress import full_3x3_to_voigt_6_stress
 from helpers import molecules
+from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatrain.cli.train import train_model
 
 from metatrain_scalar_tensor.command import main
@@ -108,6 +111,20 @@ def test_six_columns_that_would_make_other_atoms():
         Exception, match="structure .* 2 values .* where 3 are expected"
     ):
         train(frames, **OF_ATOMS)
+
+
+def test_mts_files_of_another_target():
+    ase.io.write("data.xyz", molecules(20))
+    values = torch.zeros(20, 5, 1, dtype=torch.float64)
+    samples = Labels(["system"], torch.arange(20).reshape(-1, 1))
+    block = TensorBlock(values, samples, [Labels.range("xyz", 5)], Labels.range("y", 1))
+    mts.save("y.mts", TensorMap(Labels.single(), [block]))
+    options = write_options(systems="data.xyz")
+    options.training_set.targets = {
+        "mtt::y": {"read_from": "y.mts", "type": {"cartesian": {"rank": 1}}}
+    }
+    with pytest.raises(ValueError, match="target 'mtt::y' of 'y.mts': .*expected"):
+        train_model(options)
 
 
 def test_keys_that_ase_takes_for_results():

@@ -1,8 +1,8 @@
-"""extxyz files as metatrain reads them, with errors that say what to do.
+"""Data as metatrain reads them, with errors that say what to do.
 
 metatrain chooses a reader by the ending of the file, from a table that this module
 changes when metatrain loads the architecture. The values are those of metatrain's own
-reader; what differs is what happens when they can't be read, or were not found.
+readers; what differs is what happens when they can't be read, or were not found.
 """
 
 import sys
@@ -14,6 +14,7 @@ from ase import Atoms
 from metatensor.torch import TensorMap
 from metatomic.torch import System
 from metatrain.utils.data.readers import ase as ase_reader
+from metatrain.utils.data.readers import metatensor as metatensor_reader
 from metatrain.utils.data.readers import readers
 from metatrain.utils.data.target_info import TargetInfo, get_generic_target_info
 from omegaconf import DictConfig, OmegaConf
@@ -22,20 +23,20 @@ from .systems import is_finite
 from .targets import check_name_and_unit
 
 
-READER = "explaining_ase"  # ``registration/reader.py`` in the folder of all readers
+READER = "explaining"  # ``registration/reader.py``, in the folder of all readers
 GRADIENTS = {"forces": "positions", "stress": "strain", "virial": "strain"}
 CONVERT = "'scalar-tensor convert' makes nine of six numbers"
 
 
 def use_this_reader() -> None:
-    """Make this the reader of extxyz files."""
-    readers.DEFAULT_READER.update({".xyz": READER, ".extxyz": READER})
+    """Make this the reader of all files."""
+    readers.DEFAULT_READER.update(dict.fromkeys((".xyz", ".extxyz", ".mts"), READER))
 
 
 def read_systems(filename: str) -> List[System]:
     """Read structures, of test sets too, which a trainer does not see.
 
-    :param filename: the file.
+    :param filename: the file, of a format that ASE knows.
     :raises ValueError: if positions or a cell are not numbers.
     """
     systems = ase_reader.read_systems(filename)
@@ -59,12 +60,7 @@ def read_generic(
     :raises ValueError: if it can't be read, with the name of the target, the file, the
         structure, what was found and what is expected.
     """
-    check_name_and_unit(target_name, target["unit"])
-    try:
-        return ase_reader.read_generic(target_name, target)
-    except Exception:
-        _explain_values(target_name, target)
-        raise
+    return _read("read_generic", target_name, target)
 
 
 def read_energy(
@@ -78,16 +74,29 @@ def read_energy(
     :raises ValueError: as :func:`read_generic`, and if gradients are not found although
         some structures have them, or although the options file asks for them.
     """
-    check_name_and_unit(target_name, target["unit"])
-    try:
-        tensors, info = ase_reader.read_energy(target_name, target)
-    except Exception:
-        _explain_values(target_name, target)
-        raise
+    tensors, info = _read("read_energy", target_name, target)
     for kind, gradient in GRADIENTS.items():
         if target[kind] and gradient not in info.gradients:
             _explain_gradient(target_name, kind, target[kind])
     return tensors, info
+
+
+def _read(
+    method: str, name: str, target: DictConfig
+) -> Tuple[List[TensorMap], TargetInfo]:
+    """Read a target with metatrain's own reader."""
+    check_name_and_unit(name, target["unit"])
+    file = target["read_from"]
+    if Path(file).suffix == ".mts":
+        try:
+            return getattr(metatensor_reader, method)(name, target)
+        except Exception as error:
+            raise ValueError(f"target '{name}' of '{file}': {error}") from error
+    try:
+        return getattr(ase_reader, method)(name, target)
+    except Exception:
+        _explain_values(name, target)
+        raise
 
 
 def _explain_values(name: str, target: DictConfig) -> None:

@@ -89,7 +89,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
             f"Training on {processes.world_size} x {processes.device} with {dtype}"
         )
         sources = Sources(checkpoint_dir)
-        unite_gradients(model.dataset_info.targets, train_datasets, sources)
+        unite_gradients(
+            model.dataset_info.targets, train_datasets, val_datasets, sources
+        )
         check_datasets(
             train_datasets,
             val_datasets,

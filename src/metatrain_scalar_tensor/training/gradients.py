@@ -11,7 +11,10 @@ from .sources import Sources
 
 
 def unite_gradients(
-    targets: Dict[str, TargetInfo], datasets: Datasets, sources: Sources
+    targets: Dict[str, TargetInfo],
+    datasets: Datasets,
+    val_datasets: Datasets,
+    sources: Sources,
 ) -> None:
     """Let every target have the gradients that it has in any data set.
 
@@ -20,7 +23,8 @@ def unite_gradients(
     :param targets: descriptions of the targets, which are changed in place, since
         metatrain's final evaluation has them too.
     :param datasets: training sets.
-    :param sources: their options.
+    :param val_datasets: validation sets.
+    :param sources: options of the training sets.
     :raises ValueError: if the options file asks for a gradient that the data set does
         not have, or has no value of.
     """
@@ -31,8 +35,9 @@ def unite_gradients(
             for kind, gradient in GRADIENTS.items():
                 if options.get(kind):
                     _check_gradient(dataset, name, kind, gradient, options[kind])
+    for dataset in [*datasets, *val_datasets]:
         for name, info in targets.items():
-            if name in dataset[0]._fields:
+            if len(dataset) > 0 and name in dataset[0]._fields:
                 found = dataset[0][name].block(0).gradients_list()
                 all_gradients = {*info.gradients, *found}
                 if all_gradients != set(info.gradients):
