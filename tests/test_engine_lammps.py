@@ -82,3 +82,9 @@ def test_outputs_are_within_the_limits_of_the_compute(example, lines):
     system = {output: ModelOutput(unit=unit, sample_kind="system")}
     dipole = calculator.run_model(atoms, system)[output].block().values
     np.testing.assert_allclose(block.values.sum(dim=0), dipole[0], atol=1e-10)
+
+
+def test_the_number_of_neighbors_is_set(lines):
+    """The pair style stops where an atom has more."""
+    [words] = lines["neigh_modify"]
+    assert int(*after(words, "one")) >= 2000

@@ -303,3 +303,17 @@ def test_data_without_their_symmetry():
         check_datasets(
             [data], [data], model.dataset_info, {"y": "ij=ji"}, 5.0, Sources(".")
         )
+
+
+def test_noise_in_small_tensors_is_no_lack_of_symmetry():
+    """What is noise, the sizes of all tensors decide."""
+    model = make_model({"y": cartesian(2, sample_kind="system")})
+    noise = 1e-6 * torch.arange(9.0).double().reshape(1, 3, 3, 1)
+    large = torch.eye(3).double().reshape(1, 3, 3, 1)
+    for tensors in ([noise, large], [large, noise]):
+        data = dataset(model, molecules(2), tensors)
+        sources = Sources(".")
+        check_datasets([data], [], model.dataset_info, {"y": "ij=ji"}, 5.0, sources)
+    data = dataset(model, molecules(2), [noise, noise])
+    with pytest.raises(ValueError, match="structure 0 .*not the symmetry ij=ji"):
+        check_datasets([data], [], model.dataset_info, {"y": "ij=ji"}, 5.0, sources)
