@@ -16,7 +16,7 @@ import ase.units
 import numpy as np
 import psutil
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from metatomic_ase import MetatomicCalculator
 
 
@@ -37,12 +37,13 @@ def main() -> None:
     atoms = ase.io.read(arguments.structure)
     atoms.calc = MetatomicCalculator(arguments.model)
     rng = np.random.default_rng(0)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=rng)
+    thermalize_momenta(atoms, temperature_K=300, rng=rng)
     dynamics = Langevin(
         atoms,
         timestep=0.5 * ase.units.fs,
         temperature_K=300,
         friction=0.01 / ase.units.fs,
+        fixcm=False,
         rng=rng,
     )
     print("    step  memory (MB)  time of a step (ms)")

@@ -20,7 +20,7 @@ import numpy as np
 from ase import units
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from ase.optimize import BFGS
 
 
@@ -44,7 +44,7 @@ def trajectory(molecule: ase.Atoms, seed: int) -> list[ase.Atoms]:
     rng = np.random.default_rng(seed)
     molecule.calc = TBLite(method="GFN2-xTB", verbosity=0)
     BFGS(molecule, logfile=None).run(fmax=0.01)
-    MaxwellBoltzmannDistribution(molecule, temperature_K=TEMPERATURE, rng=rng)
+    thermalize_momenta(molecule, temperature_K=TEMPERATURE, rng=rng)
     dynamics = Langevin(
         molecule,
         TIME_STEP * units.fs,

@@ -38,7 +38,7 @@ def started(command, folder, **kwargs):
     finally:
         watchdog.cancel()
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def run(folder, server, driver):

@@ -10,7 +10,7 @@ import ase.units
 import numpy as np
 import pytest
 import torch
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
+from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 from ethanol import train_on_ethanol
 from helpers import DATA, link, predict
@@ -46,7 +46,7 @@ def calculator(folder, **kwargs):
 
 def assert_energy_is_conserved(atoms):
     """The total energy drifts by less than 1e-4 eV/atom over 2 ps."""
-    MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=np.random.default_rng(0))
+    thermalize_momenta(atoms, temperature_K=300, rng=np.random.default_rng(0))
     Stationary(atoms)
     dynamics = VelocityVerlet(atoms, timestep=0.5 * ase.units.fs)
     energies = []

@@ -15,7 +15,7 @@ from helpers import (
     spherical,
     target,
 )
-from metatomic.torch import ModelOutput, System
+from metatomic.torch import ModelOutput, System, register_autograd_neighbors
 from test_equivariance import FRAMES, assert_equivariant, operations
 
 from metatrain_scalar_tensor.messages import MessageLayer
@@ -136,7 +136,9 @@ def test_forces_are_smooth_at_the_cutoff(switch, power):
         positions = system.positions.clone().requires_grad_(True)
         moved = System(system.types, positions, system.cell, system.pbc)
         for options in system.known_neighbor_lists():
-            moved.add_neighbor_list(options, system.get_neighbor_list(options))
+            neighbors = system.get_neighbor_list(options)
+            register_autograd_neighbors(moved, neighbors, check_consistency=True)
+            moved.add_neighbor_list(options, neighbors)
         outputs = {"energy": ModelOutput(sample_kind="system")}
         energy = model([moved], outputs)["energy"].block().values.sum()
         return torch.autograd.grad(energy, positions)[0][2]

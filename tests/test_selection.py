@@ -22,10 +22,10 @@ def in_temporary_folder(tmp_path, monkeypatch):
 
 def select(metric, results):
     """The epoch that is chosen of the validation results of all epochs."""
-    selection = Selection(metric)
+    selection = Selection()
     model = make_model({"y": target()}, expansion__basis__max_angular=1)
     for epoch, result in enumerate(results):
-        selection.offer(model, epoch, result)
+        selection.offer(model, epoch, result, metric)
     return selection.epoch
 
 

@@ -12,7 +12,7 @@ import ase.io
 import ase.units
 import numpy as np
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from metatomic.torch import ModelOutput
 from metatomic_ase import MetatomicCalculator
 
@@ -35,12 +35,13 @@ def main() -> None:
     atoms = ase.io.read(arguments.structure)
     atoms.calc = MetatomicCalculator(arguments.energy)
     dipole = MetatomicCalculator(arguments.dipole)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=rng)
+    thermalize_momenta(atoms, temperature_K=300, rng=rng)
     dynamics = Langevin(
         atoms,
         timestep=0.5 * ase.units.fs,
         temperature_K=300,
         friction=0.01 / ase.units.fs,
+        fixcm=False,
         rng=rng,
     )
 

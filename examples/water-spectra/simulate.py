@@ -15,11 +15,7 @@ import ase.io
 import numpy as np
 from ase import units
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import (
-    MaxwellBoltzmannDistribution,
-    Stationary,
-    ZeroRotation,
-)
+from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 from metatomic.torch import ModelOutput
 from metatomic_ase import MetatomicCalculator
@@ -72,7 +68,7 @@ def main() -> None:
     calculator = MetatomicCalculator(arguments.model)
     atoms.calc = calculator
 
-    MaxwellBoltzmannDistribution(atoms, temperature_K=arguments.temperature, rng=rng)
+    thermalize_momenta(atoms, temperature_K=arguments.temperature, rng=rng)
     thermostat = Langevin(
         atoms,
         STEP,

@@ -59,7 +59,7 @@ class MetatrainModel(ModelInterface[ModelHypers]):
         has_new_weights: bool
         outputs: Dict[str, ModelOutput]
 
-    __checkpoint_version__ = 5
+    __checkpoint_version__ = 1
     __supported_devices__ = ["cuda", "cpu"]
     __supported_dtypes__ = [torch.float32, torch.float64]
     __default_metadata__ = ModelMetadata(
@@ -256,13 +256,15 @@ class MetatrainModel(ModelInterface[ModelHypers]):
 
     @classmethod
     def upgrade_checkpoint(cls, checkpoint: Dict[str, Any]) -> Dict[str, Any]:
-        """Bring a checkpoint of an older version to the current one.
+        """Refuse a checkpoint of another version: there was no release yet.
 
         :param checkpoint: checkpoint of any version.
         :return: the checkpoint, of the current version.
-        :raises RuntimeError: if its version is newer.
+        :raises RuntimeError: if its version is another one.
         """
-        return checkpoints.upgrade(checkpoint, "model", cls.__checkpoint_version__)
+        return checkpoints.check_version(
+            checkpoint, "model", cls.__checkpoint_version__
+        )
 
 
 def _symmetries_of(heads: Any) -> Set[str]:

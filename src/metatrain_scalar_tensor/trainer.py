@@ -45,7 +45,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
     :param hypers: hyperparameters of the training.
     """
 
-    __checkpoint_version__ = 3
+    __checkpoint_version__ = 1
 
     def __init__(self, hypers: TrainerHypers) -> None:
         super().__init__(hypers)
@@ -53,7 +53,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         self.epoch: Optional[int] = None
         self.seed = torch.initial_seed()
         self.state: Optional[Dict[str, Any]] = None  # optimizer, scheduler, average
-        self.selection = Selection(hypers["best_model_metric"])
+        self.selection = Selection()
 
     def train(
         self,
@@ -143,7 +143,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
             optimizer.load_state_dict(self.state["optimizer"])
             scheduler.load_state_dict(self.state["scheduler"])
             average.load_state_dict(self.state["average"])
-            traces.load_state_dict(self.state.get("traces", traces.state_dict()))
+            traces.load_state_dict(self.state["traces"])
 
         runner = EpochRunner(
             self._distributed(model, processes),
@@ -190,7 +190,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 val_results = runner.run(loaders.validation())
                 if not math.isfinite(val_results.get("loss", 0.0)):
                     refuse_bad_structure(model, epoch, val_datasets, sources)
-                self.selection.offer(model, epoch, val_results)
+                self.selection.offer(
+                    model, epoch, val_results, self.hypers["best_model_metric"]
+                )
 
             if is_logged:
                 log.write([train_results, val_results], epoch, learning_rate)
@@ -300,10 +302,12 @@ class Trainer(TrainerInterface[TrainerHypers]):
 
     @classmethod
     def upgrade_checkpoint(cls, checkpoint: Dict[str, Any]) -> Dict[str, Any]:
-        """Bring a checkpoint of an older version to the current one.
+        """Refuse a checkpoint of another version: there was no release yet.
 
         :param checkpoint: checkpoint of any version.
         :return: the checkpoint, of the current version.
-        :raises RuntimeError: if its version is newer.
+        :raises RuntimeError: if its version is another one.
         """
-        return checkpoints.upgrade(checkpoint, "trainer", cls.__checkpoint_version__)
+        return checkpoints.check_version(
+            checkpoint, "trainer", cls.__checkpoint_version__
+        )

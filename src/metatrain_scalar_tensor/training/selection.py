@@ -15,28 +15,28 @@ class Selection:
 
     Without validation errors, since there are no validation structures or none of them
     has a value, it is the last epoch.
-
-    :param metric: which errors, see ``best_model_metric`` of the hyperparameters.
     """
 
-    def __init__(self, metric: str) -> None:
-        self.metric = metric
+    def __init__(self) -> None:
         self.epoch: Optional[int] = None
         self.value = math.inf  # of the metric
         self.results: Dict[str, float] = {}  # all errors of the epoch
         self.model_state: Optional[Dict[str, Any]] = None
 
-    def offer(self, model: ScalarTensor, epoch: int, results: Dict[str, float]) -> None:
+    def offer(
+        self, model: ScalarTensor, epoch: int, results: Dict[str, float], metric: str
+    ) -> None:
         """Take an epoch if it is not worse than the best one so far.
 
         :param model: the model, with the weights that would be exported.
         :param epoch: number of the epoch.
-        :param results: its validation loss and errors, with values of some target.
+        :param results: its validation loss and errors, if there are any.
+        :param metric: which errors count, ``best_model_metric`` of the hyperparameters.
         """
         has_errors = any("RMSE" in name for name in results)
         if not has_errors and self.epoch is None:
             logging.info("There are no validation errors: the last epoch is exported")
-        value = get_selected_metric(results, self.metric) if has_errors else math.inf
+        value = get_selected_metric(results, metric) if has_errors else math.inf
         if value <= self.value or not has_errors:
             self.value, self.epoch, self.results = value, epoch, results
             self.model_state = copy.deepcopy(model.state_dict())
@@ -53,6 +53,6 @@ class Selection:
         """Go on from a checkpoint."""
         self.epoch = checkpoint["best_epoch"]
         self.value = checkpoint["best_metric"]
-        self.results = checkpoint.get("best_results", {})
+        self.results = checkpoint["best_results"]
         if self.epoch is not None:
             self.model_state = checkpoint["best_model_state_dict"]
