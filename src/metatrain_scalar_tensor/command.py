@@ -8,7 +8,6 @@ from typing import List, Optional
 
 from .convert import ORDERS, convert
 from .export import export_outputs
-from .report.run import ReportError
 from .report.write import write_reports
 
 
@@ -96,8 +95,8 @@ def main(arguments: Optional[List[str]] = None) -> None:
         )
     )
     options = parser.parse_args(arguments)
-    warnings.simplefilter("ignore")  # of the exported model, about its format
+    warnings.filterwarnings("ignore", "`torch.jit")  # the format of exported models
     try:
         options.run(options)
-    except (ReportError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"scalar-tensor: {error}")
