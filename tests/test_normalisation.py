@@ -137,6 +137,18 @@ def test_types_and_properties_with_small_residuals():
         assert values.min() / values.max() == pytest.approx(SCALE_FLOOR), name
 
 
+def test_properties_without_values_set_no_floor():
+    """Their scale is 1, whatever the unit of the others."""
+    frames = molecules(20)
+    rng = np.random.default_rng(0)
+    for frame in frames:
+        frame.info["y"] = [1e-9 * rng.normal(), np.nan]
+    model = train({"mtt::y": {"key": "y", "num_subtargets": 2}}, frames)
+    scales = model.baseline.scaler.model.scales["mtt::y"].block().values[0]
+    assert 1e-12 < scales[0] < 1e-8
+    assert scales[1] == 1.0
+
+
 def test_energies_that_do_not_vary_have_forces_to_learn():
     frames = ase.io.read(DATA / "ethanol_reduced_100.xyz", ":20")
     for frame in frames:

@@ -28,7 +28,10 @@ def floor_scales(scaler: Scaler, name: str, largest_value: float) -> bool:
     """
     model: Any = scaler.model
     whole, of_type = model.scales[name], model.per_target_scales[name]
-    is_known = [block.values > 0 for block in model.N[name].blocks()]
+    # numbers of values, where the data have any; properties of other types have none
+    is_multiple = name in model.multi_property_target_names
+    numbers = model.per_property_N[name] if is_multiple else model.N[name]
+    is_known = [block.values > 0 for block in numbers.blocks()]
     sizes = torch.cat([x.values[k] for x, k in zip(whole.blocks(), is_known)])
     is_left = bool((sizes > ROUNDING * largest_value).any())
     for scales in (whole, of_type):

@@ -207,7 +207,16 @@ def _fit_composition(
     to_fit = list(composition._new_outputs)
     with_gaps = _targets_with_gaps(to_fit, train_datasets)
     passes = [([name for name in to_fit if name not in with_gaps], train_datasets)]
-    passes += [([name], known_values(name, train_datasets)) for name in with_gaps]
+    for name in with_gaps:
+        datasets = known_values(name, train_datasets)
+        if len(datasets) == 0 and not isinstance(atomic_baseline, str):
+            logging.warning(
+                f"no structure has all values of target '{name}': nothing is taken off "
+                "it for the composition. Targets of their own, instead of several "
+                "properties of one, each get a baseline"
+            )
+            atomic_baseline = {name: 0.0, **atomic_baseline}
+        passes.append(([name], datasets or train_datasets))
     for names, datasets in passes:
         composition._new_outputs = names
         train_or_load_composition_model(
