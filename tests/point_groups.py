@@ -3,6 +3,7 @@
 import ase
 import numpy as np
 import torch
+from scipy.spatial.distance import pdist
 
 from metatrain_scalar_tensor.o3 import SphericalHarmonics
 
@@ -57,15 +58,21 @@ def operations(generators):
 
 
 def environment(group, num_orbits=3, seed=0):
-    """A carbon atom in a surrounding that has the symmetry, and no more."""
+    """A carbon atom in a surrounding that has the symmetry, and no more.
+
+    Its atoms are at least 0.2 Å apart, also where a point is near a mirror or an axis.
+    """
     rng = np.random.default_rng(seed)
-    symbols, positions = ["C"], [np.zeros(3)]
+    symbols, positions = ["C"], np.zeros((1, 3))
     for symbol in "HNO"[:num_orbits]:
-        direction = rng.normal(size=3)
-        position = rng.uniform(1.2, 2.5) * direction / np.linalg.norm(direction)
-        for matrix in group:
-            symbols.append(symbol)
-            positions.append(matrix @ position)
+        distances = np.zeros(1)
+        while distances.min() < 0.2:
+            direction = rng.normal(size=3)
+            position = rng.uniform(1.2, 2.5) * direction / np.linalg.norm(direction)
+            orbit = np.array([matrix @ position for matrix in group])
+            distances = pdist(np.concatenate([positions, orbit]))
+        symbols += len(group) * [symbol]
+        positions = np.concatenate([positions, orbit])
     return ase.Atoms(symbols, positions)
 
 
