@@ -11,12 +11,10 @@ from helpers import (
     predict,
     prepare,
     spherical,
-    target,
 )
 from metatensor.torch import Labels
 
 from metatrain_scalar_tensor.density import EdgeFunctions, NeighborSum
-from metatrain_scalar_tensor.model import ScalarTensor
 from metatrain_scalar_tensor.o3 import SphericalHarmonics
 from metatrain_scalar_tensor.systems import edge_vectors
 
@@ -88,21 +86,3 @@ def test_scripted_model_and_selected_atoms_agree_with_the_whole():
     assert part.samples == selected
     rows = torch.tensor([1, len(frames[0]) + 2])
     torch.testing.assert_close(part.values, whole[rows], atol=1e-12, rtol=1e-12)
-
-
-def test_checkpoint_of_version_3_is_read():
-    """Its weights have the same names and shapes."""
-    model = make_model({"energy": target()}, tensor_basis__neighbors=4)
-    checkpoint = model.get_checkpoint()
-    weights = checkpoint["model_state_dict"]
-    name = "neighbors.of_distance.weight"  # in the checkpoints of version 3
-    assert weights[name].shape == (4, 8)
-    checkpoint["model_ckpt_version"] = 3
-    model_hypers = checkpoint["model_data"]["model_hypers"]
-    model_hypers["messages"] = {"layers": 0, "max_rank": 2, "num_channels": 16}
-    for new in ("exchange_symmetry", "atom_pairs"):
-        del model_hypers[new]
-    del model_hypers["tensor_basis"]["gradients"]
-    upgraded = ScalarTensor.upgrade_checkpoint(checkpoint)
-    again = ScalarTensor.load_checkpoint(upgraded, "export").state_dict()
-    assert torch.equal(again[name], weights[name])
