@@ -41,14 +41,14 @@ class Baseline(torch.nn.Module):
     :raises ValueError: if there is no energy to which ZBL can be added.
     """
 
-    new_types: List[int]
+    new_types: List[int]  # to be fitted: places among all types
     is_repulsion: List[bool]  # for every additive model
 
     def __init__(self, dataset_info: DatasetInfo, zbl: bool) -> None:
         super().__init__()
         self.dataset_info = dataset_info
         self.zbl = zbl
-        self.new_types: List[int] = []  # to be fitted: places among all types
+        self.new_types = []
         self.pair_scales = PairScales(self._pair_layouts())
         of_atoms = without_pairs(dataset_info)
         self.scaler = Scaler(get_default_hypers("scaler")["model"], of_atoms)

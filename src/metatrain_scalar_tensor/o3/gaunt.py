@@ -89,6 +89,11 @@ class CartesianGaunt(torch.nn.Module):
     """
 
     basis: torch.Tensor  # (l · m, size)
+    # of the contractions: L, weight, starts of the factors, 3^free and 3^contracted
+    ranks: List[int]
+    weights: List[float]
+    slices: List[List[int]]
+    shapes: List[List[int]]
 
     def __init__(self, max_rank: int) -> None:
         super().__init__()
@@ -96,11 +101,7 @@ class CartesianGaunt(torch.nn.Module):
         changes = [spherical_from_irreducible(l) for l in range(max_rank + 1)]
         self.register_buffer("basis", torch.block_diag(*changes), False)
         self.size = self.basis.shape[1]
-        # of the contractions: L, weight, starts of the factors, 3^free and 3^contracted
-        self.ranks: List[int] = []
-        self.weights: List[float] = []
-        self.slices: List[List[int]] = []
-        self.shapes: List[List[int]] = []
+        self.ranks, self.weights, self.slices, self.shapes = [], [], [], []
         start = [sum(3**m for m in range(l)) for l in range(max_rank + 1)]
         for l3 in range(max_rank + 1):
             for l1, l2 in _couplings(max_rank, l3):
