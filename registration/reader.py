@@ -1,6 +1,6 @@
-"""Where metatrain looks for the reader of data: see ``reading.py``."""
+"""Where metatrain looks for the reader of data: see ``interface/reading.py``."""
 
-from metatrain_scalar_tensor.reading import (  # noqa: F401
+from metatrain_scalar_tensor.interface.reading import (  # noqa: F401
     read_energy,
     read_generic,
     read_systems,

@@ -4,8 +4,8 @@ The architecture ``experimental.scalar_tensor``; see ``documentation.py`` for it
 hyperparameters and ``model.py`` for what it computes.
 """
 
-from .model import ScalarTensor
-from .reading import use_this_reader
+from .interface.architecture import ScalarTensor
+from .interface.reading import use_this_reader
 from .trainer import Trainer
 
 

@@ -15,15 +15,24 @@ and its angular channels give the tensors: Domina, Bigi, Pegolo, Ceriotti,
 `arXiv:2505.05404 <https://arxiv.org/abs/2505.05404>`_.
 """
 
-from typing import Literal, Optional
+from typing import Annotated, Literal, Optional
 
 from metatrain.composition.documentation import FixedCompositionWeights
 from metatrain.scaler.documentation import FixedScalerWeights
 from metatrain.utils.hypers import init_with_defaults
 from metatrain.utils.long_range import LongRangeHypers
 from metatrain.utils.loss import LossSpecification
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from typing_extensions import NotRequired, TypedDict
+
+
+Size = Annotated[int, Field(ge=1, le=4096)]  # of layers, and numbers of channels
 
 
 class SmoothingHypers(TypedDict):
@@ -36,8 +45,8 @@ class SmoothingHypers(TypedDict):
     t⁶ + 20 t⁷``, continuous with three derivatives, so that forces are with two; not
     for ``engine: featomic``."""
     width: PositiveFloat = 0.5
-    """Width of the switch, in the length unit of the dataset. Source: metatrain's
-    SOAP-BPNN uses the same."""
+    """Width of the cutoff function, in the length unit of the dataset. Source:
+    metatrain's SOAP-BPNN uses the same."""
 
 
 class CutoffHypers(TypedDict):
@@ -46,7 +55,7 @@ class CutoffHypers(TypedDict):
     radius: PositiveFloat = 5.0
     """Cutoff radius, in the length unit of the dataset (Å for most)."""
     smoothing: SmoothingHypers = init_with_defaults(SmoothingHypers)
-    """Switching function at the cutoff."""
+    """Cutoff function."""
 
 
 class ScalingHypers(TypedDict):
@@ -86,7 +95,7 @@ class RadialBasisHypers(TypedDict):
 
     type: Literal["Gto"] = "Gto"
     """Gaussian-type orbitals, orthonormalised by featomic."""
-    max_radial: NonNegativeInt = 7
+    max_radial: Annotated[int, Field(ge=0, le=32)] = 7
     """Largest radial index: there are ``max_radial + 1`` functions."""
 
 
@@ -95,7 +104,7 @@ class ExpansionBasisHypers(TypedDict):
 
     type: Literal["TensorProduct"] = "TensorProduct"
     """The same radial functions for every angular channel."""
-    max_angular: NonNegativeInt = 6
+    max_angular: Annotated[int, Field(ge=0, le=20)] = 6
     """Largest angular channel ``l``, and with it the largest angular order λ of the
     targets."""
     radial: RadialBasisHypers = init_with_defaults(RadialBasisHypers)
@@ -116,16 +125,18 @@ class ExpansionHypers(TypedDict):
 
 
 class SpeciesHypers(TypedDict):
-    """How the type of a neighbor enters the channels of the density."""
+    """How types of atoms are told apart."""
 
     type: Literal["orthogonal", "tensor_reduced"] = "orthogonal"
-    """``orthogonal``: every type has radial channels of its own, and the invariants are
-    the SOAP power spectrum, whose size grows with the square of the number of types.
-    ``tensor_reduced``: learned combinations of types and radial functions, as many as
-    ``num_channels`` however many types there are, and invariants of each of them
-    (Darby et al., `arXiv:2210.01705 <https://arxiv.org/abs/2210.01705>`_). For many
-    elements, together with ``network: {center_type: embedded}``."""
-    num_channels: PositiveInt = 64
+    """``orthogonal``: every neighbor type has radial channels of its own, and every
+    center type a network. The invariants are the SOAP power spectrum, whose size grows
+    with the square of the number of types: the more accurate with few elements.
+    ``tensor_reduced``: learned combinations of neighbor types and radial functions, as
+    many as ``num_channels`` however many types there are, invariants of each of them
+    (Darby et al., `arXiv:2210.01705 <https://arxiv.org/abs/2210.01705>`_), and one
+    network with a learned scale and shift of its first hidden layer for every center
+    type: for many elements. Models of this kind can learn further types later."""
+    num_channels: Size = 64
     """With ``tensor_reduced``: number of combinations. More are more accurate, up to
     what ``orthogonal`` gives."""
     correlation_order: Literal[2, 3, 4] = 3
@@ -140,11 +151,11 @@ class MessageHypers(TypedDict):
     every layer.
     """
 
-    layers: NonNegativeInt = 0
+    layers: Annotated[int, Field(ge=0, le=8)] = 0
     """Number of layers. Predictions depend on atoms ``layers + 1`` cutoffs away."""
-    max_rank: NonNegativeInt = 2
+    max_rank: Annotated[int, Field(ge=0, le=4)] = 2
     """Largest rank of the tensors that are sent, and of those that arrive."""
-    channels: PositiveInt = 16
+    channels: Size = 16
     """Number of tensors of each rank that are sent."""
     representation: Literal["spherical", "cartesian"] = "spherical"
     """In which the products of tensors are made. The predictions are the same, and so
@@ -157,49 +168,32 @@ class NetworkHypers(TypedDict):
     with SiLU activations.
     """
 
-    center_type: Literal["separate", "embedded"] = "separate"
-    """How the type of the center atom enters: ``separate`` networks for every type, or
-    one network with a learned ``embedded`` scale and shift of the first hidden layer
-    for every type. ``separate`` is the more accurate with few elements, ``embedded``
-    grows by a few numbers per element only."""
-    num_hidden_layers: PositiveInt = 2
+    num_hidden_layers: Annotated[int, Field(ge=1, le=16)] = 2
     """Number of hidden layers."""
-    num_neurons_per_layer: PositiveInt = 128
+    num_neurons_per_layer: Size = 128
     """Width of every hidden layer, and number of features."""
-
-
-PairCouplings = Literal["maximal", "all"]
 
 
 class TensorBasisHypers(TypedDict):
     """The equivariant tensors ``B_b`` that the coefficients multiply.
 
-    Scalars (λ = 0, σ = +1) need none. For all other targets ``vectors`` or ``density``
-    must be on.
+    Scalars (λ = 0, σ = +1) need none. For all other targets they are the maximally
+    coupled products of three learned vectors, learned contractions of the l = λ density
+    (both of `arXiv:2505.05404 <https://arxiv.org/abs/2505.05404>`_), and products of
+    two learned contractions coupled in all ways. The tensors that the symmetry of a
+    site allows can be predicted, as far as the density with its ``max_angular`` tells
+    that symmetry from a higher one.
     """
 
-    vectors: bool = True
-    """The maximally coupled products of three learned vectors, 2λ + 1 tensors
-    (λ-MCoV, `arXiv:2505.05404 <https://arxiv.org/abs/2505.05404>`_). They
-    vanish or coincide where the symmetry of a site leaves no three vectors; the others
-    then complete them."""
-    density: bool = True
-    """Learned contractions of the l = λ density, and for pseudotensors its maximal odd
-    couplings (same paper, the λ-density correction)."""
-    pairs: Optional[PairCouplings] = "all"
-    """Products of two density channels: coupled ``maximal``-ly, ``l1 + l2 = λ`` (λ + 1
-    for pseudotensors), or in ``all`` ways; ``null`` for none. With ``all``, the tensors
-    that the symmetry of a site allows can be predicted, as far as the density with its
-    ``max_angular`` tells that symmetry from a higher one."""
-    num_channels: PositiveInt = 16
-    """Number of learned contractions in ``density``, and of products in ``pairs``."""
-    neighbors: Optional[PositiveInt] = 16
+    num_channels: Size = 16
+    """Number of learned contractions, and of products."""
+    neighbors: Optional[Size] = 16
     """Number of density channels whose weights are functions of the invariants of both
     atoms and of their distance, from which all kinds of tensors are then made too: the
     exact neighbor sum of the same paper. Predictions, except of scalars, depend on
     atoms up to twice the cutoff away. ``null`` for none: they then depend on atoms
     within the cutoff, are less accurate, and take about 10 % less time."""
-    gradients: Optional[PositiveInt] = None
+    gradients: Optional[Size] = None
     """Number of tensors that are gradients of a learned invariant of the others
     (TraceGrad, `arXiv:2405.05722 <https://arxiv.org/abs/2405.05722>`_): nonlinear
     functions of them. ``null`` for none."""
@@ -211,12 +205,12 @@ class AtomPairHypers(TypedDict):
     cutoff: PositiveFloat = 5.0
     """Largest distance of the atoms of a pair, in the length unit of the dataset; it
     may be another than that of the density."""
-    num_channels: PositiveInt = 8
+    num_channels: Size = 8
     """Channels that each of both atoms and the vector between them give to the density
     of a pair."""
 
 
-DensityEngine = Literal["auto", "featomic", "torch"]
+DensityEngine = Literal["torch", "featomic"]
 
 
 class ModelHypers(TypedDict):
@@ -225,11 +219,11 @@ class ModelHypers(TypedDict):
     expansion: ExpansionHypers = init_with_defaults(ExpansionHypers)
     """The neighbor density, computed once for everything."""
     species: SpeciesHypers = init_with_defaults(SpeciesHypers)
-    """How neighbor types enter it."""
-    engine: DensityEngine = "auto"
+    """How types of atoms are told apart."""
+    engine: DensityEngine = "torch"
     """What evaluates the density: ``torch``, in plain TorchScript, on CPU and GPU,
-    twice differentiable; or ``featomic``, the reference, on the CPU. ``auto`` is
-    ``torch``. The numbers are the same, and exported models always use ``torch``."""
+    twice differentiable; or ``featomic``, the reference, on the CPU. The numbers are
+    the same, and exported models always use ``torch``."""
     messages: MessageHypers = init_with_defaults(MessageHypers)
     """Message passing, off by default."""
     network: NetworkHypers = init_with_defaults(NetworkHypers)
@@ -263,8 +257,8 @@ class FinetuneHypers(TypedDict):
     """Path of the checkpoint (``.ckpt``) to start from."""
     method: NotRequired[Literal["full", "heads"]]
     """``full``, the default, changes all weights. ``heads`` leaves the features as they
-    are, and changes what only the targets in the data use, their heads and tensors: the
-    predictions of the model's other targets stay exactly the same."""
+    are, and changes only what no other target uses, heads and tensors: predictions for
+    the model's other targets are unchanged."""
 
 
 class TraceHypers(TypedDict):

@@ -3,6 +3,7 @@
 import math
 from typing import List, Union
 
+import numpy as np
 import torch
 
 from .documentation import SpeciesHypers
@@ -18,27 +19,33 @@ class PowerSpectrum(torch.nn.Module):
 
     (Bartók, Kondor and Csányi, `PRB 87, 184115 (2013)
     <https://doi.org/10.1103/PhysRevB.87.184115>`_, with the normalisation of featomic's
-    ``SoapPowerSpectrum``, whose values these are: the two orders of a pair of different
-    neighbor types are one feature, times √2.)
+    ``SoapPowerSpectrum``, whose values these are: the two orders of different neighbor
+    types are one feature, times √2.)
 
     :param max_angular: largest angular channel.
     :param num_types: number of neighbor types ``q``.
     :param num_radial: number of radial functions ``n``.
     """
 
-    pairs: torch.Tensor  # of channels for every l, as an index of all their products
-    weights: torch.Tensor  # (l · pairs,)
+    products: torch.Tensor  # (size,), those that are kept of all products of channels
+    weights: torch.Tensor  # (size,)
 
     def __init__(self, max_angular: int, num_types: int, num_radial: int) -> None:
         super().__init__()
-        q = torch.arange(num_types).repeat_interleave(num_radial)  # type of a channel
-        first, second = torch.where(q.unsqueeze(1) <= q.unsqueeze(0))
-        num_channels = len(q)
+        num_channels = num_types * num_radial
+        channel = torch.arange(num_channels)
+        # each channel with those of its own neighbor type and of all later ones
+        partners = [
+            channel[c // num_radial * num_radial :] for c in range(num_channels)
+        ]
+        second = torch.cat(partners)
+        first = torch.cat([channel[c].expand_as(p) for c, p in enumerate(partners)])
         self.size = (max_angular + 1) * len(first)
         l = torch.arange(max_angular + 1).unsqueeze(1)
-        pairs = l * num_channels**2 + first * num_channels + second
-        self.register_buffer("pairs", pairs.flatten(), persistent=False)
-        multiplicity = torch.where(q[first] == q[second], 1, 2)
+        place = l * num_channels**2 + first * num_channels + second
+        self.register_buffer("products", place.flatten(), persistent=False)
+        of_one_type = first // num_radial == second // num_radial
+        multiplicity = torch.where(of_one_type, 1, 2)
         weights = (-1.0) ** l * torch.sqrt(multiplicity.double() / (2 * l + 1))
         self.register_buffer("weights", weights.flatten(), persistent=False)
 
@@ -47,12 +54,12 @@ class PowerSpectrum(torch.nn.Module):
 
         :param density: for every ``l``, ``(atoms, 2l + 1, channels)`` with the channels
             (type, radial function).
-        :return: ``(atoms, size)``, the pairs of channels of l = 0, then of l = 1, ...
+        :return: ``(atoms, size)``, products of channels of l = 0, then of l = 1, ...
         """
         products: List[torch.Tensor] = []
         for x in density:
             products.append((x.transpose(1, 2) @ x).flatten(1))  # (atoms, channels²)
-        return torch.cat(products, dim=1).index_select(1, self.pairs) * self.weights
+        return torch.cat(products, dim=1).index_select(1, self.products) * self.weights
 
 
 class ChannelwiseInvariants(torch.nn.Module):
@@ -66,8 +73,8 @@ class ChannelwiseInvariants(torch.nn.Module):
             \qquad \sum_m s_{k,lm}^2
 
     for every :math:`l`, of order 1, 2, 3 and 4: the tensor-reduced invariants of Darby
-    et al., `arXiv:2210.01705 <https://arxiv.org/abs/2210.01705>`_. The sums over all
-    couplings that :math:`s` contains come apart again with many channels, which weigh
+    et al., `arXiv:2210.01705 <https://arxiv.org/abs/2210.01705>`_. The sums over
+    all couplings that :math:`s` contains are told apart by many channels, which weigh
     the :math:`l` differently.
 
     :param max_angular: largest angular channel.
@@ -85,11 +92,9 @@ class ChannelwiseInvariants(torch.nn.Module):
         self.correlation_order = correlation_order
         self.size = num_channels * (1 + (max_angular + 1) * (correlation_order - 1))
         self.sphere = SphereGrid(max_angular, 3 * max_angular)
-        l = torch.arange(max_angular + 1)
-        of_l = torch.diag((2.0 * l.double() + 1.0).rsqrt())
-        self.register_buffer(
-            "sum_over_m", of_l.repeat_interleave(2 * l + 1, dim=1), persistent=False
-        )
+        num_m = 2 * np.arange(max_angular + 1) + 1
+        sum_over_m = np.repeat(np.diag(num_m**-0.5), num_m, axis=1)
+        self.register_buffer("sum_over_m", torch.tensor(sum_over_m), persistent=False)
         # of a function with coefficients of unit variance
         self.variance = (max_angular + 1) ** 2 / (4 * math.pi)
 

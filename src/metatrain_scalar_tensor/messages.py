@@ -1,16 +1,17 @@
 """Equivariant message passing: the density learns what its neighbors see."""
 
 from functools import partial
-from typing import Any, Callable, List, Sequence, Tuple
+from typing import Any, Callable, List, Sequence
 
 import torch
-from metatomic.torch import System
 
 from .basis.contraction import Contraction
-from .density.geometry import Edges, RadialWeights, of_neighbors
+from .density import Surroundings
 from .documentation import ExpansionHypers, MessageHypers
 from .normalisation import root_mean_squares
 from .o3 import CartesianGaunt, SphericalGaunt
+from .structures import Edges, Structures
+from .structures.edges import RadialWeights, of_neighbors
 
 
 GATE_WIDTH = 64  # of the network that makes the scalars of an atom
@@ -37,7 +38,7 @@ class MessageLayer(torch.nn.Module):
     `arXiv:2206.07697 <https://arxiv.org/abs/2206.07697>`_.
 
     :math:`W` and :math:`W'` start small, so that the model begins almost as the one
-    without messages: it hardly forgets the noise that large ones add to the density.
+    without messages: large initial values add noise that training does not remove.
 
     :param hypers: largest rank, number of channels and representation.
     :param expansion: arguments of featomic's ``SphericalExpansion``.
@@ -72,9 +73,7 @@ class MessageLayer(torch.nn.Module):
             hypers["representation"]
         ]
         self.gaunt = Gaunt(hypers["max_rank"])
-        rank = torch.arange(num_ranks).repeat_interleave(
-            torch.tensor(self.num_components)
-        )
+        rank = torch.tensor([l for l in range(num_ranks) for _ in range(2 * l + 1)])
         self.register_buffer("rank", rank, persistent=False)
         self.register_buffer("scales", torch.ones(2, num_ranks).double())
 
@@ -125,8 +124,8 @@ class MessageLayer(torch.nn.Module):
     @torch.no_grad()
     def calibrate(
         self,
-        batches: Sequence[List[System]],
-        messages: Callable[[List[System]], torch.Tensor],
+        batches: Sequence[Structures],
+        messages: Callable[[Structures], torch.Tensor],
     ) -> None:
         """Choose the scales so that the largest rank of messages has unit mean square.
 
@@ -137,8 +136,8 @@ class MessageLayer(torch.nn.Module):
         :param messages: :meth:`messages` of this layer, as a function of structures.
         """
 
-        def of_every_rank(i: int, systems: List[System]) -> Sequence[torch.Tensor]:
-            return messages(systems).chunk(2, 1)[i].split(self.num_components, 2)
+        def of_every_rank(i: int, structures: Structures) -> Sequence[torch.Tensor]:
+            return messages(structures).chunk(2, 1)[i].split(self.num_components, 2)
 
         self.scales.fill_(1.0)
         for i in range(2):  # the products after their factors
@@ -184,18 +183,18 @@ class Messages(torch.nn.Module):
     @torch.no_grad()
     def calibrate(
         self,
-        batches: Sequence[List[System]],
-        describe: Callable[[List[System]], Tuple[List[torch.Tensor], Edges]],
+        batches: Sequence[Structures],
+        look: Callable[[Structures], Surroundings],
     ) -> None:
         """Choose the scales of all layers.
 
         :param batches: typical structures, some at a time.
-        :param describe: density and edges of structures.
+        :param look: the surroundings of the atoms of structures.
         """
         layers: List[Any] = list(self.layers)  # mypy takes their methods for tensors
 
-        def messages(i: int, systems: List[System]) -> torch.Tensor:
-            density, edges = describe(systems)
+        def messages(i: int, structures: Structures) -> torch.Tensor:
+            density, edges = look(structures)
             for earlier in layers[:i]:
                 density = earlier(density, edges)
             return layers[i].messages(density, edges)

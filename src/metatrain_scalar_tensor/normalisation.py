@@ -3,7 +3,8 @@
 from typing import Callable, Iterable, List, Sequence
 
 import torch
-from metatomic.torch import System
+
+from .structures import Structures
 
 
 RELATIVE_FLOOR = 3e-2  # of root mean squares; chosen in docs/theory.md
@@ -24,8 +25,8 @@ def with_floor(sizes: torch.Tensor, floor: float = RELATIVE_FLOOR) -> torch.Tens
 
 
 def root_mean_squares(
-    batches: Iterable[List[System]],
-    quantities: Callable[[List[System]], Sequence[torch.Tensor]],
+    batches: Iterable[Structures],
+    quantities: Callable[[Structures], Sequence[torch.Tensor]],
 ) -> torch.Tensor:
     """Sizes of some quantities over structures, with the floor of :func:`with_floor`.
 

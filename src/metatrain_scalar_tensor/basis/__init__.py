@@ -8,13 +8,14 @@ from ..documentation import TensorBasisHypers
 from ..o3 import Irrep
 from .density import DensityBasis
 from .gradients import GradientBasis
-from .pairs import MaximalPairs, MaximalTriples
 from .products import AxialBasis, ProductBasis, Products, SphereProducts, TripleBasis
 from .vectors import VectorBasis
 
 
 class ScalarBasis(torch.nn.Module):
     """The number one: a scalar is its own coefficient."""
+
+    max_rank = 0  # of the products that are needed
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,37 +26,42 @@ class ScalarBasis(torch.nn.Module):
         return torch.ones_like(density[0][:, :, :1])
 
 
-def all_pairs(
+def tensor_kinds(
     irrep: Irrep, max_angular: int, num_inputs: int, num_channels: int
 ) -> List[Any]:
-    """The tensors of one symmetry that come from :class:`SphereProducts`."""
-    if irrep == Irrep(0, -1):
-        return [TripleBasis(max_angular, num_inputs, num_channels)]
-    parts: List[Any] = [ProductBasis(irrep, num_channels)]
-    if irrep.o3_sigma == -1 and irrep.o3_lambda > 1:
-        parts.append(AxialBasis(irrep.o3_lambda, num_inputs, num_channels))
-    return parts
+    """The modules that make the tensors of one symmetry: one for every kind.
 
+    Each has ``num_tensors``, the largest ``max_rank`` of the products that it needs,
+    and ``forward(density, products)``, which returns ``(atoms, 2λ + 1, num_tensors)``.
 
-def maximal_pairs(
-    irrep: Irrep, max_angular: int, num_inputs: int, num_channels: int
-) -> List[Any]:
-    """The maximally coupled products that have one symmetry."""
+    :param irrep: the symmetry ``(λ, σ)``.
+    :param max_angular: largest angular channel of the density.
+    :param num_inputs: number of channels of the density.
+    :param num_channels: number of learned contractions, and of products.
+    """
+    o3_lambda, o3_sigma = irrep
+    if irrep == Irrep(0, 1):
+        return [ScalarBasis()]
+    kinds: List[Any] = [VectorBasis(irrep, num_inputs)]
+    if o3_sigma == 1:
+        kinds.append(DensityBasis(o3_lambda, num_inputs, num_channels))
     if irrep == Irrep(0, -1):
-        return [MaximalTriples(num_inputs, num_channels)]
-    pairs = MaximalPairs(irrep, max_angular, num_inputs, num_channels)
-    return [pairs] if pairs.num_tensors > 0 else []
+        kinds.append(TripleBasis(max_angular, num_inputs, num_channels))
+    else:
+        kinds.append(ProductBasis(irrep, num_channels))
+    if o3_sigma == -1 and o3_lambda > 1:
+        kinds.append(AxialBasis(o3_lambda, num_inputs, num_channels))
+    return kinds
 
 
 class TensorBasis(torch.nn.Module):
     """All the tensors of one symmetry.
 
     :param irrep: the symmetry ``(λ, σ)``.
-    :param hypers: which kinds of tensors to use.
+    :param hypers: how many tensors to use.
     :param max_angular: largest angular channel of the density.
     :param num_inputs: number of channels of the density.
-    :raises ValueError: if λ is larger than ``max_angular``, or if all kinds of tensors
-        are switched off.
+    :raises ValueError: if λ is larger than ``max_angular``.
     """
 
     def __init__(
@@ -67,7 +73,6 @@ class TensorBasis(torch.nn.Module):
     ) -> None:
         super().__init__()
         o3_lambda, o3_sigma = irrep
-        self.is_scalar = irrep == Irrep(0, 1)
         # a pseudoscalar needs at least the triple product of three vectors
         required = 1 if irrep == Irrep(0, -1) else o3_lambda
         if required > max_angular:
@@ -77,32 +82,12 @@ class TensorBasis(torch.nn.Module):
                 f"{max_angular}: set 'model.expansion.basis.max_angular' to {required} "
                 "or more"
             )
-        num_channels, pairs = hypers["num_channels"], hypers["pairs"]
-        parts: List[Any] = []
-        if self.is_scalar:
-            parts.append(ScalarBasis())
-        else:
-            if hypers["vectors"]:
-                parts.append(VectorBasis(irrep, num_inputs))
-            if hypers["density"] and o3_sigma == 1:
-                parts.append(DensityBasis(o3_lambda, num_inputs, num_channels))
-            if pairs == "all":
-                parts += all_pairs(irrep, max_angular, num_inputs, num_channels)
-            # a single channel gives no pseudotensor
-            elif pairs == "maximal" or (hypers["density"] and o3_sigma == -1):
-                parts += maximal_pairs(irrep, max_angular, num_inputs, num_channels)
-        if len(parts) == 0:
-            raise ValueError(
-                f"there is no tensor with o3_lambda={o3_lambda}, "
-                f"o3_sigma={o3_sigma:+d} left: set at least one of 'vectors' and "
-                "'density' of 'model.tensor_basis' to true"
-            )
-        product_ranks = [part.max_rank for part in parts if hasattr(part, "max_rank")]
-        self.uses_products = len(product_ranks) > 0
-        self.max_product_rank = max(product_ranks, default=0)
+        kinds = tensor_kinds(irrep, max_angular, num_inputs, hypers["num_channels"])
+        self.is_scalar = irrep == Irrep(0, 1)
         self.is_pseudotensor = o3_sigma == -1
-        self.parts = torch.nn.ModuleList(parts)
-        self.num_tensors = sum(part.num_tensors for part in parts)
+        self.max_product_rank = max(kind.max_rank for kind in kinds)
+        self.kinds = torch.nn.ModuleList(kinds)
+        self.num_tensors = sum(kind.num_tensors for kind in kinds)
         self.gradients: Optional[GradientBasis] = None
         if hypers["gradients"] is not None and not self.is_scalar:
             self.gradients = GradientBasis(self.num_tensors, hypers["gradients"])
@@ -112,12 +97,12 @@ class TensorBasis(torch.nn.Module):
         """Build the tensors.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
-        :param products: products of pairs of its channels, with ``pairs: all``.
+        :param products: products of two of its channels; none are needed for scalars.
         :return: ``(atoms, 2λ + 1, num_tensors)``
         """
         tensors: List[torch.Tensor] = []
-        for part in self.parts:
-            tensors.append(part(density, products))
+        for kind in self.kinds:
+            tensors.append(kind(density, products))
         basis = torch.cat(tensors, dim=2)
         if self.gradients is not None:
             basis = torch.cat([basis, self.gradients(basis)], dim=2)
@@ -132,7 +117,7 @@ def basis_name(irrep: Irrep) -> str:
 class TensorBases(torch.nn.Module):
     """The tensors of all symmetries in use.
 
-    :param hypers: which kinds of tensors to use.
+    :param hypers: how many tensors to use.
     :param max_angular: largest angular channel of the density.
     :param num_inputs: number of channels of the density.
     """
@@ -159,7 +144,7 @@ class TensorBases(torch.nn.Module):
         sizes = (self.max_angular, self.num_inputs)
         basis = TensorBasis(irrep, self.hypers, *sizes)
         self.of_symmetry[name] = basis
-        if basis.uses_products:
+        if not basis.is_scalar:
             if self.products is None:
                 self.products = SphereProducts(*sizes, self.hypers["num_channels"])
             self.products.reach(basis.max_product_rank)
@@ -172,8 +157,26 @@ class TensorBases(torch.nn.Module):
         """
         for name in set(self.of_symmetry) - names:
             del self.of_symmetry[name]
-        if not any(basis.uses_products for basis in self.of_symmetry.values()):
+        if not self.read_density(list(names)):
             self.products = None
+
+    @torch.jit.unused
+    def only_used_by(
+        self, names: Set[str], names_of_others: Set[str]
+    ) -> List[torch.nn.Module]:
+        """The parts that some symmetries need, and no others.
+
+        :param names: these symmetries, by their :func:`basis_name`.
+        :param names_of_others: the others, likewise.
+        """
+        own: List[torch.nn.Module] = [
+            basis
+            for name, basis in self.of_symmetry.items()
+            if name in names - names_of_others
+        ]
+        if self.products is not None and not self.read_density(list(names_of_others)):
+            own.append(self.products)
+        return own
 
     @torch.jit.export
     def read_density(self, names: List[str]) -> bool:
@@ -200,14 +203,12 @@ class TensorBases(torch.nn.Module):
         :return: for each of them ``(atoms, 2λ + 1, tensors)``.
         """
         products = Products([], [])
-        if self.products is not None:
-            with_products, with_pseudo = False, False
+        if self.products is not None and self.read_density(names):
+            with_pseudo = False
             for name, basis in self.of_symmetry.items():
-                if name in names and basis.uses_products:
-                    with_products = True
-                    with_pseudo = with_pseudo or bool(basis.is_pseudotensor)
-            if with_products:
-                products = self.products(density, with_pseudo)
+                if name in names and basis.is_pseudotensor:
+                    with_pseudo = True
+            products = self.products(density, with_pseudo)
         bases: Dict[str, torch.Tensor] = {}
         for name, basis in self.of_symmetry.items():
             if name in names:

@@ -19,6 +19,8 @@ class DensityBasis(torch.nn.Module):
     :param num_channels: number of contractions.
     """
 
+    max_rank = 0  # of the products that are needed
+
     def __init__(self, o3_lambda: int, num_inputs: int, num_channels: int) -> None:
         super().__init__()
         self.o3_lambda = o3_lambda

@@ -17,7 +17,7 @@ class Products(NamedTuple):
 
 
 class SphereProducts(torch.nn.Module):
-    r"""All couplings of pairs of density channels, for all symmetries together.
+    r"""All couplings of two density channels, for all symmetries together.
 
     Learned channels of the density are functions on the unit sphere,
     :math:`y_c(\hat r) = \sum_{l \ge 1, m} y_{c,lm} Y_{lm}(\hat r)`, and so are their
@@ -60,7 +60,7 @@ class SphereProducts(torch.nn.Module):
         self.reach(0)
 
     def reach(self, o3_lambda: int) -> None:
-        """Make products up to a rank available, on as few points as that takes."""
+        """Make products up to a rank available, on the smallest sufficient grid."""
         if o3_lambda > self.max_lambda:
             self.max_lambda = o3_lambda
             self.sphere = SphereGrid(self.max_angular, 2 * self.max_angular + o3_lambda)

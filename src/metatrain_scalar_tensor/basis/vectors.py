@@ -35,6 +35,7 @@ class VectorBasis(torch.nn.Module):
     lower: torch.Tensor  # ... these tensors of the rank below, at every rank
     last_vector: torch.Tensor  # and for the last rank
     last_lower: torch.Tensor
+    max_rank = 0  # of the products that are needed
 
     def __init__(self, irrep: Irrep, num_inputs: int) -> None:
         super().__init__()

@@ -1,16 +1,23 @@
 """The neighbor density: the one place that looks at the atoms around a center."""
 
-from typing import Callable, List, Sequence
+from typing import Callable, List, NamedTuple, Sequence
 
 import torch
-from metatomic.torch import NeighborListOptions, System
+from metatomic.torch import NeighborListOptions
 
 from ..documentation import DensityEngine, ExpansionHypers, SpeciesHypers
 from ..normalisation import root_mean_squares
+from ..structures import Edges, Structures
 from .fused import FusedExpansion
-from .geometry import EdgeFunctions, Edges
-from .neighbors import NeighborSum
+from .neighbor_sum import NeighborSum
 from .species import OrthogonalSpecies, TensorReducedSpecies
+
+
+class Surroundings(NamedTuple):
+    """What every atom sees."""
+
+    density: List[torch.Tensor]  # for every l, (atoms, 2l + 1, channels)
+    edges: Edges
 
 
 class Density(torch.nn.Module):
@@ -27,8 +34,8 @@ class Density(torch.nn.Module):
     :param atomic_types: types that neighbors can have.
     :param engine: what evaluates it.
     :param species: how the neighbor types enter the channels.
-    :raises ValueError: if the switch at the cutoff is wider than the cutoff, or one
-        that the engine does not have.
+    :raises ValueError: if the cutoff function is wider than the cutoff, or one that the
+        engine does not have.
     """
 
     scale: torch.Tensor  # (max_angular + 1,)
@@ -71,7 +78,7 @@ class Density(torch.nn.Module):
         if engine == "featomic":
             if self.hypers["cutoff"]["smoothing"]["type"] != "ShiftedCosine":
                 raise ValueError(
-                    "featomic's only switch at the cutoff is 'ShiftedCosine': set "
+                    "featomic's only cutoff function is 'ShiftedCosine': set "
                     "'type' of 'model.expansion.cutoff.smoothing' to it, or "
                     "'model.engine' to 'torch'"
                 )
@@ -96,25 +103,22 @@ class Density(torch.nn.Module):
         """The neighbor lists that the engine reads besides that of the edges."""
         return self.expansion.requested_neighbor_lists()  # type: ignore[operator]
 
-    def forward(
-        self, systems: List[System], atom_type: torch.Tensor, edges: Edges
-    ) -> List[torch.Tensor]:
+    def forward(self, structures: Structures, edges: Edges) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
-        :param systems: structures, whose atoms are stacked in order.
-        :param atom_type: index of the type of every atom, ``(atoms,)``
-        :param edges: the edges of the structures.
+        :param structures: structures, whose atoms are stacked in order.
+        :param edges: their edges.
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, num_channels)``; without
             mixing, the channels are the pairs (neighbor type, radial function).
         """
-        density = self.expansion(systems, atom_type, self.scale, edges)
+        density = self.expansion(structures, edges, self.scale)
         return self.species(density, edges.types)
 
     @torch.no_grad()
     def calibrate(
         self,
-        batches: Sequence[List[System]],
-        expand: Callable[[List[System]], List[torch.Tensor]],
+        batches: Sequence[Structures],
+        expand: Callable[[Structures], List[torch.Tensor]],
     ) -> None:
         """Choose the constants so that every channel ``l`` has unit mean square.
 
@@ -138,4 +142,4 @@ class Density(torch.nn.Module):
             self.expansion.to(device, dtype)
 
 
-__all__ = ["Density", "EdgeFunctions", "Edges", "NeighborSum"]
+__all__ = ["Density", "NeighborSum", "Surroundings"]

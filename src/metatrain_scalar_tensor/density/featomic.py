@@ -5,10 +5,10 @@ from typing import List
 import torch
 from featomic.torch import SphericalExpansion
 from metatensor.torch import Labels
-from metatomic.torch import NeighborListOptions, System
+from metatomic.torch import NeighborListOptions
 
 from ..documentation import ExpansionHypers
-from .geometry import Edges
+from ..structures import Edges, Structures
 
 
 class FeatomicExpansion(torch.nn.Module):
@@ -42,23 +42,21 @@ class FeatomicExpansion(torch.nn.Module):
 
     def forward(
         self,
-        systems: List[System],
-        atom_type: torch.Tensor,
-        scale: torch.Tensor,
+        structures: Structures,
         edges: Edges,
+        scale: torch.Tensor,
     ) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
-        :param systems: structures, whose atoms are stacked in order.
-        :param atom_type: not needed, featomic reads the types of the structures.
+        :param structures: structures, of which only the systems are read.
+        :param edges: for the types that occur; featomic has its own neighbor list.
         :param scale: factor of every ``l``, ``(max_angular + 1,)``
-        :param edges: for their types; featomic has a neighbor list of its own.
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``, of the types
             that occur.
         """
-        neighbor_types = self.neighbor_types.to(systems[0].device)
-        expansion = self.expansion(systems)
-        # (λ, σ, center_type, neighbor_type) -> (λ, σ), atoms in the order of `systems`
+        neighbor_types = self.neighbor_types.to(scale.device)
+        expansion = self.expansion(structures.systems)
+        # (λ, σ, center_type, neighbor_type) -> (λ, σ), atoms in their order
         expansion = expansion.keys_to_properties(neighbor_types)
         expansion = expansion.keys_to_samples("center_type")
         density: List[torch.Tensor] = []

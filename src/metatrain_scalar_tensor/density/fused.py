@@ -3,11 +3,11 @@
 from typing import List
 
 import torch
-from metatomic.torch import NeighborListOptions, System
+from metatomic.torch import NeighborListOptions
 
 from ..documentation import ExpansionHypers
-from .geometry import Edges
-from .radial import density_of_center
+from ..structures import Edges, Structures
+from ..structures.radial import density_of_center
 
 
 class FusedExpansion(torch.nn.Module):
@@ -36,22 +36,20 @@ class FusedExpansion(torch.nn.Module):
 
     def forward(
         self,
-        systems: List[System],
-        atom_type: torch.Tensor,
-        scale: torch.Tensor,
+        structures: Structures,
         edges: Edges,
+        scale: torch.Tensor,
     ) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
-        :param systems: not needed, the edges have all of them.
-        :param atom_type: index of the type of every atom, ``(atoms,)``
+        :param structures: structures, of which only the types are read.
+        :param edges: their edges.
         :param scale: factor of every ``l``, ``(max_angular + 1,)``
-        :param edges: the edges of the structures.
         :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``, of the types
             that occur.
         """
         of_types: List[torch.Tensor] = []
-        functions_of_types = edges.functions.split(edges.num_places, 1)
+        functions_of_types = edges.radial.split(edges.num_places, 1)
         for i, harmonics in enumerate(edges.harmonics.split(edges.num_places, 1)):
             of_types.append(harmonics.transpose(1, 2) @ functions_of_types[i])
         sums = torch.stack(of_types, dim=2)  # (atoms, l · m, types, p)
@@ -60,9 +58,9 @@ class FusedExpansion(torch.nn.Module):
         density: List[torch.Tensor] = []
         for l, x in enumerate(sums.split(self.num_components, 1)):
             x = x.reshape(-1, mixing.shape[0]) @ mixing_of_l[l]
-            density.append(x.reshape(len(atom_type), 2 * l + 1, -1))
+            density.append(x.reshape(len(structures.types), 2 * l + 1, -1))
 
-        own_type = atom_type.unsqueeze(1) == edges.types  # (atoms, types)
+        own_type = structures.types.unsqueeze(1) == edges.types  # (atoms, types)
         self_term = own_type.unsqueeze(2) * (scale[0] * self.self_term)
         density[0] = density[0] + self_term.flatten(1).unsqueeze(1)
         return density

@@ -4,7 +4,22 @@ from typing import List
 
 import torch
 
-from ..new_types import with_new_rows
+
+def with_new_rows(
+    table: torch.nn.Parameter, known: torch.Tensor, num_types: int
+) -> torch.nn.Parameter:
+    """A table with a row for every type, the rows of new types at random.
+
+    :param table: the rows of the known types, ``(known types, channels)``
+    :param known: places of the known types among all, ``(known types,)``
+    :param num_types: number of types.
+    :return: ``(num_types, channels)``, where new rows are distributed as known ones.
+    """
+    values = table.detach()
+    spread = values.std(0, correction=0)
+    rows = values.mean(0) + spread * torch.randn(num_types, len(spread)).to(values)
+    rows[known] = values
+    return torch.nn.Parameter(rows)
 
 
 class OrthogonalSpecies(torch.nn.Module):

@@ -5,9 +5,11 @@ from typing import Dict, List, Optional, Tuple
 import torch
 
 from .clebsch_gordan import clebsch_gordan
+from .components import on_cpu
 from .irreps import Irrep
 
 
+@on_cpu
 def cartesian_irreps(
     rank: int, symmetry: Optional[str] = None
 ) -> Tuple[List[Irrep], torch.Tensor]:
@@ -105,6 +107,7 @@ def index_permutations(symmetry: str, rank: int) -> List[Tuple[int, ...]]:
         group |= products
 
 
+@on_cpu
 def isotropic_tensors(rank: int) -> torch.Tensor:
     r"""The Cartesian tensors of a rank that no rotation or reflection changes.
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import wigners
 
-from .components import on_components
+from .components import on_components, on_cpu
 
 
 def _real_from_complex(l: int) -> np.ndarray:
@@ -88,6 +88,7 @@ class CoupledProduct(torch.nn.Module):
 
     coefficients: torch.Tensor
 
+    @on_cpu
     def __init__(self, l1: int, l2: int, l3: int, unit: bool = False) -> None:
         super().__init__()
         coefficients = clebsch_gordan(l1, l2, l3)

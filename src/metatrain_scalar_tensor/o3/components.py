@@ -1,6 +1,27 @@
 """Constant matrices that act on the components of tensors."""
 
+from functools import wraps
+from typing import Any, Callable, TypeVar, cast
+
 import torch
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def on_cpu(function: Function) -> Function:
+    """Decorator of what computes constants.
+
+    They are known wherever a module is made: on the meta device, too, on which nothing
+    can be computed.
+    """
+
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with torch.device("cpu"):
+            return function(*args, **kwargs)
+
+    return cast(Function, wrapper)
 
 
 def on_components(matrix: torch.Tensor, tensors: torch.Tensor) -> torch.Tensor:

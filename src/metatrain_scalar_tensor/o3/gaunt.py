@@ -20,6 +20,7 @@ from typing import List
 import torch
 
 from .clebsch_gordan import clebsch_gordan
+from .components import on_cpu
 from .irreducible import coupling_constant, spherical_from_irreducible
 
 
@@ -48,6 +49,7 @@ class SphericalGaunt(torch.nn.Module):
 
     coefficients: torch.Tensor  # (l · m · l' · m', L · M)
 
+    @on_cpu
     def __init__(self, max_rank: int) -> None:
         super().__init__()
         self.size = (max_rank + 1) ** 2
@@ -95,6 +97,7 @@ class CartesianGaunt(torch.nn.Module):
     slices: List[List[int]]
     shapes: List[List[int]]
 
+    @on_cpu
     def __init__(self, max_rank: int) -> None:
         super().__init__()
         self.max_rank = max_rank

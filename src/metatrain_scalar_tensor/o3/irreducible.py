@@ -19,6 +19,7 @@ import math
 import torch
 
 from .clebsch_gordan import check_triangle, clebsch_gordan
+from .components import on_cpu
 from .projector import irreducible_projector
 
 
@@ -27,6 +28,7 @@ def _num_components(rank: int) -> int:
     return int(3**rank)
 
 
+@on_cpu
 def spherical_from_irreducible(rank: int) -> torch.Tensor:
     r"""Change of basis from irreducible Cartesian to spherical tensors.
 
@@ -173,6 +175,7 @@ class IrreducibleProduct(torch.nn.Module):
 
     matrix: torch.Tensor  # (3^(p + q), 3^l3), for odd products (3^(p + q + 2), 3^l3)
 
+    @on_cpu
     def __init__(self, l1: int, l2: int, l3: int) -> None:
         super().__init__()
         check_triangle(l1, l2, l3)

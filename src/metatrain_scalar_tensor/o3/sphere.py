@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy.integrate import lebedev_rule
 
-from .components import on_components
+from .components import on_components, on_cpu
 from .spherical_harmonics import SphericalHarmonics
 
 
@@ -40,6 +40,7 @@ class SphereGrid(torch.nn.Module):
     slopes: torch.Tensor  # (2 · points, (max_angular + 1)²), along two tangents
     projector: torch.Tensor  # ((max_angular + 1)², points)
 
+    @on_cpu
     def __init__(self, max_angular: int, degree: int) -> None:
         super().__init__()
         rules = [d for d in _DEGREES if d >= degree]

@@ -2,22 +2,63 @@
 
 import logging
 from functools import partial
-from typing import Any, Dict, List, Set, Tuple, Union
+from typing import Any, Dict, List, Set, Tuple
 
 import torch
 from metatensor.torch import TensorMap
 from metatomic.torch import NeighborListOptions, System
-from metatrain.utils.data import Dataset, DatasetInfo, TargetInfo
+from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 
+from ..documentation import TrainerHypers
+from ..interface.architecture import ScalarTensor
 from ..o3 import cartesian_irreps
-from ..systems import closest_distance, is_finite
-from .sources import Part, Sources
+from ..structures import closest_distance, is_finite
+from .gradients import unite_gradients
+from .sources import Datasets, Part, Sources
 
-
-Datasets = List[Union[Dataset, torch.utils.data.Subset]]
 
 MAX_PAIRS = 10**8  # of neighbors in a structure; each takes about 1 kB
+
+
+def check_hypers(hypers: TrainerHypers) -> None:
+    """Refuse hyperparameters that contradict each other.
+
+    :param hypers: hyperparameters of the training.
+    :raises ValueError: if they do.
+    """
+    if hypers["best_model_metric"] == "mae_prod" and not hypers["log_mae"]:
+        raise ValueError(
+            "'best_model_metric: mae_prod' needs 'log_mae: true', without which no "
+            "mean absolute error is computed"
+        )
+
+
+def check_data(
+    model: ScalarTensor,
+    train_datasets: Datasets,
+    val_datasets: Datasets,
+    sources: Sources,
+) -> None:
+    """Look at the data, and complete what the model knows of them.
+
+    :param model: the model, whose description of the targets gets the gradients that
+        any of the data sets has.
+    :param train_datasets: training sets.
+    :param val_datasets: validation sets.
+    :param sources: the files of the data sets.
+    :raises ValueError: as :func:`check_datasets`, and for gradients that are asked for
+        and missing.
+    """
+    unite_gradients(model.dataset_info.targets, train_datasets, val_datasets, sources)
+    check_datasets(
+        train_datasets,
+        val_datasets,
+        model.dataset_info,
+        model.hypers["index_symmetry"],
+        cutoff=max(options.cutoff for options in model.requested_neighbor_lists()),
+        sources=sources,
+    )
 
 
 def check_datasets(

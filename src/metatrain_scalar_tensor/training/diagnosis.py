@@ -9,9 +9,8 @@ from metatrain.utils.neighbor_lists import (
     get_system_with_neighbor_lists,
 )
 
-from ..model import ScalarTensor
-from .checks import Datasets
-from .sources import Sources
+from ..interface.architecture import ScalarTensor
+from .sources import Datasets, Sources
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from typing import Callable, Dict, Iterable, List, Optional, Union
 
 import torch
 from metatensor.torch import TensorMap
-from metatomic.torch import ModelOutput, System
+from metatomic.torch import System
 from metatrain.utils.distributed.distributed_data_parallel import (
     DistributedDataParallel,
 )
@@ -14,50 +14,14 @@ from metatrain.utils.metrics import MAEAccumulator, RMSEAccumulator
 from metatrain.utils.per_atom import average_by_num_atoms
 
 from ..documentation import TrainerHypers
-from ..model import ScalarTensor
-from .fixed_edges import FixedEdges
-from .prepared import Batch
+from ..interface.architecture import ScalarTensor
+from .cache import Batch, FromMemory
 from .processes import Processes
 from .traces import TraceSupervision
 
 
 Tensors = Dict[str, TensorMap]
 Accumulator = Union[RMSEAccumulator, MAEAccumulator]
-
-
-class FromMemory(torch.nn.Module):
-    """The model, with what is kept in memory of the structures of a batch.
-
-    :param model: the model.
-    :param edges: the edges of the structures.
-    :param density: their density, if that is kept too.
-    """
-
-    def __init__(
-        self,
-        model: ScalarTensor,
-        edges: FixedEdges,
-        density: Optional[List[torch.Tensor]],
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.edges = edges
-        self.density = density
-
-    def supported_outputs(self) -> Dict[str, ModelOutput]:
-        """All outputs that can be requested."""
-        return self.model.supported_outputs()
-
-    def forward(
-        self, systems: List[System], outputs: Dict[str, ModelOutput]
-    ) -> Tensors:
-        """Predict the outputs of the model for the structures of the batch."""
-        center_type = self.model.type_index(systems)
-        edges = self.edges.of(systems, self.model.edges, center_type)
-        density = self.density
-        if density is None:
-            density = self.model.density(systems, center_type, edges)
-        return self.model.predict(density, edges, center_type, systems, outputs, None)
 
 
 class EpochRunner:

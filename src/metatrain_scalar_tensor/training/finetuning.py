@@ -1,13 +1,12 @@
 """Which weights a training changes."""
 
 import logging
-from typing import Any, List, Optional, Set
-
-import torch
+from typing import Any, Optional, Set
 
 from ..documentation import FinetuneHypers
-from ..model import ScalarTensor
-from .checks import Datasets, targets_of_data
+from ..interface.architecture import ScalarTensor
+from .checks import targets_of_data
+from .sources import Datasets
 
 
 def choose_weights(
@@ -35,26 +34,7 @@ def choose_weights(
 def _keep_all_but(targets: Set[str], model: ScalarTensor) -> None:
     """Only what these targets have for themselves is to change."""
     model.requires_grad_(False)
-    part: Any  # atoms' and pairs' heads and tensors have the same names
-    for part in (model, model.atom_pairs):
-        if part is not None:
-            for module in _only_used_by(targets, part):
-                module.requires_grad_(True)
-
-
-def _only_used_by(targets: Set[str], part: Any) -> List[torch.nn.Module]:
-    """Heads of these targets, and the tensors that no other target uses."""
-    heads = [head for name, head in part.heads.items() if name in targets]
-    used_by_others = {
-        symmetry
-        for name, head in part.heads.items()
-        if name not in targets
-        for symmetry in head.basis_names
-    }
-    bases = part.bases.of_symmetry
-    own = [basis for name, basis in bases.items() if name not in used_by_others]
-    if part.bases.products is not None and not any(
-        bases[name].uses_products for name in used_by_others
-    ):
-        own.append(part.bases.products)
-    return [*heads, *own]
+    readout: Any  # mypy takes its methods for tensors
+    for readout in model.model.readouts.values():
+        for module in readout.only_used_by(targets):
+            module.requires_grad_(True)

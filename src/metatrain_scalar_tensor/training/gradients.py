@@ -5,9 +5,8 @@ from typing import Any, Dict
 from metatrain.utils.data import TargetInfo
 from metatrain.utils.data.target_info import get_energy_target_info
 
-from ..reading import GRADIENTS, is_asked_for
-from .checks import Datasets
-from .sources import Sources
+from ..interface.reading import GRADIENTS, is_asked_for
+from .sources import Datasets, Sources
 
 
 def unite_gradients(

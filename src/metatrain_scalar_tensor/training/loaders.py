@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import torch
 from metatrain.utils.additive import get_remove_additive_transform
@@ -15,6 +15,9 @@ from metatrain.utils.data import (
     unpack_batch,
     validate_num_workers,
 )
+from metatrain.utils.data.atomic_basis_helpers import (
+    get_prepare_atomic_basis_targets_transform,
+)
 from metatrain.utils.neighbor_lists import (
     get_requested_neighbor_lists,
     get_system_with_neighbor_lists_transform,
@@ -25,13 +28,12 @@ from metatrain.utils.transfer import batch_to
 from torch.utils.data import DataLoader, DistributedSampler
 
 from ..documentation import TrainerHypers
-from ..model import ScalarTensor
-from .baseline import get_drop_rounding_transform
-from .checks import Datasets
-from .fixed_edges import EdgesInMemory
+from ..interface.architecture import ScalarTensor
+from ..interface.fit import get_drop_rounding_transform
+from .cache import Batch, Cache
 from .pair_targets import get_pair_targets_transform
-from .prepared import Batch, PreparedSet
 from .processes import Processes
+from .sources import Datasets
 
 
 def build_collate_fn(
@@ -55,18 +57,31 @@ def build_collate_fn(
         get_system_with_neighbor_lists_transform(get_requested_neighbor_lists(model)),
         prepare_atomic_basis,
     ]
-    if model.atom_pairs is not None:
-        neighbor_list = model.atom_pairs.neighbor_list
-        callables.append(get_pair_targets_transform(targets, neighbor_list))
+    atom_pairs = model.model.atom_pairs
+    if atom_pairs is not None:
+        callables.append(get_pair_targets_transform(targets, atom_pairs.neighbor_list))
     callables += [
         get_remove_additive_transform(additive_models, targets),
         get_drop_rounding_transform(largest_values),
         get_remove_scale_transform(scaler),
     ]
-    if model.atom_pairs is not None:
+    if atom_pairs is not None:
         scales = copy.deepcopy(model.baseline.pair_scales).to("cpu")
         callables.append(scales.remove_transform)
     return CollateFn(target_keys=list(targets), callables=callables)
+
+
+def atomic_basis_transforms(model: ScalarTensor) -> Tuple[Callable, Callable]:
+    """Metatrain's transforms of atomic-basis targets, to their dense form and back.
+
+    :param model: the model.
+    """
+    atom_pairs = model.model.atom_pairs
+    return get_prepare_atomic_basis_targets_transform(
+        model.dataset_info.targets,
+        model.dataset_info.extra_data,
+        None if atom_pairs is None else atom_pairs.neighbor_list,
+    )
 
 
 class Loaders:
@@ -98,14 +113,13 @@ class Loaders:
         self.collate_fn = collate_fn
         self.dtype = dtype
         self.processes = processes
-        self.free_memory = hypers["cache_memory"] * 2.0**30  # bytes
+        self.cache = Cache(hypers["cache_memory"])
         if hypers["num_workers"] is None:
             self.num_workers = get_num_workers()
         else:
             self.num_workers = hypers["num_workers"]
             validate_num_workers(self.num_workers)
 
-        self.prepared: List[PreparedSet] = []
         self._train: List[DataLoader] = []
         self._epoch_samplers: List[Any] = []
         for dataset in train_datasets:
@@ -149,28 +163,12 @@ class Loaders:
         return self._batches(CombinedDataLoader(self._val, shuffle=False))
 
     def keep_geometry(self, model: ScalarTensor, has_gradients: bool) -> None:
-        """Compute what does not change while training, for structures in memory.
-
-        That is the functions of all edges, and the densities, unless they have weights
-        or are to be differentiated: both only where they fit into memory.
+        """Compute what does not change while training, see :class:`Cache`.
 
         :param model: the model, whose density is calibrated.
         :param has_gradients: whether there are targets with forces or stress.
         """
-        numbers_per_atom = (model.density.max_angular + 1) ** 2
-        numbers_per_atom *= model.density.num_channels
-        is_constant = len(list(model.density.parameters())) == 0
-        for dataset in self.prepared:
-            edges = EdgesInMemory(model.edges, dataset.systems, has_gradients)
-            if edges.size > self.free_memory:
-                continue
-            self.free_memory -= edges.size
-            edges.evaluate()
-            dataset.edges = edges
-            size = int(dataset.num_atoms.sum()) * numbers_per_atom * self.dtype.itemsize
-            if is_constant and not has_gradients and size <= self.free_memory:
-                self.free_memory -= size
-                dataset.keep_density(model, self.hypers["batch_size"])
+        self.cache.keep_geometry(model, has_gradients, self.hypers["batch_size"])
 
     def _sampler(self, dataset: Any, **kwargs: bool) -> Optional[DistributedSampler]:
         if not self.processes.is_distributed:
@@ -182,27 +180,21 @@ class Loaders:
     def _source(self, dataset: Any) -> "_Source":
         """A prepared copy of the dataset, or itself if that does not fit."""
         streamed = _Source(dataset, self.collate_fn, self.num_workers)
-        if len(dataset) == 0 or self.free_memory == 0:
+        if len(dataset) == 0 or self.cache.free_memory == 0:
             return streamed
         # one by one: joined samples do not always tell which structure they belong to
         [loader] = build_val_dataloaders(
             [dataset], [None], self.collate_fn, 1, None, self.num_workers
         )
-        structures: List[Batch] = []
-        size = 0
-        for packed in loader:
-            size += packed[0].numel()  # bytes
-            structures.append(self._unpack(packed))
-            if size / len(structures) * len(dataset) > self.free_memory:
-                logging.info(
-                    f"A dataset of {len(dataset)} structures does not fit into "
-                    f"'cache_memory': {self.num_workers} processes prepare it anew in "
-                    "every epoch"
-                )
-                return streamed
-        self.free_memory -= size
-        prepared = PreparedSet(structures)
-        self.prepared.append(prepared)
+        structures = ((self._unpack(packed), packed[0].numel()) for packed in loader)
+        prepared = self.cache.prepare(structures, len(dataset))
+        if prepared is None:
+            logging.info(
+                f"A dataset of {len(dataset)} structures does not fit into "
+                f"'cache_memory': {self.num_workers} processes prepare it anew in "
+                "every epoch"
+            )
+            return streamed
         return _Source(prepared, prepared.take, 0)
 
     def _batches(self, loader: CombinedDataLoader) -> Iterator[Batch]:

@@ -32,6 +32,12 @@ class Processes(NamedTuple):
                     torch.distributed.all_reduce(parameter.grad)
                     parameter.grad.div_(self.world_size)
 
+    def end(self) -> None:
+        """Wait for all processes, and part with them."""
+        if self.is_distributed:
+            torch.distributed.barrier()
+            torch.distributed.destroy_process_group()
+
 
 def start_processes(hypers: TrainerHypers, devices: List[torch.device]) -> Processes:
     """Join the other processes of a SLURM job, if there are any.

@@ -10,11 +10,22 @@ from metatrain.utils.neighbor_lists import (
 )
 from torch.utils.data import ConcatDataset
 
-from ..model import ScalarTensor
-from .checks import Datasets
+from ..interface.architecture import ScalarTensor
+from .sources import Datasets
 
 
 MAX_ATOMS = 10_000
+
+
+def calibrate(model: ScalarTensor, datasets: Datasets, batch_size: int) -> None:
+    """Set the scales of the model's density and messages, if they are not set yet.
+
+    :param model: the model.
+    :param datasets: training sets.
+    :param batch_size: number of structures to look at together.
+    """
+    if not model.model.density.is_calibrated:
+        model.calibrate(typical_structures(model, datasets, batch_size))
 
 
 def typical_structures(

@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional
 
 from metatrain.utils.metrics import get_selected_metric
 
-from ..model import ScalarTensor
+from ..interface.architecture import ScalarTensor
 
 
 class Selection:

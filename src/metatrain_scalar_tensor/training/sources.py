@@ -1,12 +1,14 @@
 """Where structures and targets were read from, for messages."""
 
 from pathlib import Path
-from typing import Any, Dict, Literal, Optional, Union
+from typing import Any, Dict, List, Literal, Optional, Union
 
 import torch
+from metatrain.utils.data import Dataset
 from omegaconf import OmegaConf
 
 
+Datasets = List[Union[Dataset, torch.utils.data.Subset]]
 Part = Literal["training", "validation"]
 
 

@@ -7,7 +7,7 @@ import torch
 from metatensor.torch import TensorMap
 
 from ..documentation import TraceHypers
-from ..model import ScalarTensor
+from ..interface.architecture import ScalarTensor
 
 
 class TraceSupervision(torch.nn.Module):
@@ -49,9 +49,7 @@ class TraceSupervision(torch.nn.Module):
 
     @staticmethod
     def _heads(model: ScalarTensor, hypers: TraceHypers) -> Dict[str, Any]:
-        heads: Dict[str, Any] = dict(model.heads.items())
-        if model.atom_pairs is not None:
-            heads.update(model.atom_pairs.heads.items())
+        heads = model.model.heads()
         infos = model.dataset_info.targets
         possible = [name for name in heads if infos[name].sample_kind != "system"]
         wanted = possible if hypers["targets"] is None else hypers["targets"]

@@ -6,9 +6,9 @@ import warnings
 from pathlib import Path
 from typing import List, Optional
 
+from ..report.write import write_reports
 from .convert import ORDERS, convert
 from .export import export_outputs
-from .report.write import write_reports
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import torch
 from metatensor.torch import TensorMap
 from metatrain.scaler import Scaler
 
-from .normalisation import with_floor
+from ..normalisation import with_floor
 
 
 SCALE_FLOOR = 1e-4  # of the sizes of types and properties, relative to the largest

@@ -11,7 +11,7 @@ import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import System
 
-from ..model import ScalarTensor
+from ...interface.architecture import ScalarTensor
 from .fixed_edges import EdgesInMemory, FixedEdges
 from .groups import Groups
 
@@ -23,7 +23,7 @@ class Batch(NamedTuple):
     targets: Dict[str, TensorMap]  # as the loss compares them: per atom
     extra: Dict[str, TensorMap]
     edges: Optional[FixedEdges] = None  # where they are kept
-    density: Optional[List[torch.Tensor]] = None  # of the atoms, likewise
+    density: Optional[List[torch.Tensor]] = None  # likewise
 
 
 class PreparedSet(torch.utils.data.Dataset):
@@ -70,9 +70,7 @@ class PreparedSet(torch.utils.data.Dataset):
         parts: List[List[torch.Tensor]] = []
         for first in range(0, len(self), batch_size):
             systems = self.systems[first : first + batch_size]
-            atom_type = model.type_index(systems)
-            edges = model.edges(systems, atom_type)
-            parts.append(model.density(systems, atom_type, edges))
+            parts.append(model.model.look(model.read(systems)).density)
         self.density = [torch.cat(of_l) for of_l in zip(*parts, strict=True)]
 
     def take(self, structures: List[int]) -> Batch:

@@ -24,8 +24,8 @@ from metatrain.utils.sum_over_atoms import sum_over_atoms
 
 from .isotropic import IsotropicComposition, has_isotropic_part
 from .new_types import take_over
+from .outputs import types_of_samples
 from .pair_scales import PairScales
-from .systems import types_of_samples
 from .type_tables import TargetTable
 
 
@@ -104,12 +104,14 @@ class Baseline(torch.nn.Module):
 
         :param systems: structures.
         :param outputs: the outputs that were asked for.
-        :param predictions: the same outputs as the network gives them, with atoms as
-            samples.
+        :param predictions: the same outputs as the network gives them, with atoms or
+            pairs of atoms as samples.
         :param center_type: index of the type of every atom, ``(atoms,)``
         :param selected_atoms: atoms that the predictions are for; all by default.
         :return: the outputs, in the dtype of the structures.
         """
+        # of pairs, for which there are no additive models
+        predictions = self.pair_scales(predictions, not self.training)
         if not self.training:
             for name, table in self.tables.items():
                 if name in predictions:
@@ -178,21 +180,6 @@ class Baseline(torch.nn.Module):
                 of_first = scale.values.unsqueeze(1).flatten(1, -2)[:, 0]
                 block.fill(of_first, shift.values)
             self.tables[name] = table.to(self.scaler.dummy_buffer.device)
-
-    @torch.jit.export
-    def of_pairs(
-        self, systems: List[System], predictions: Dict[str, TensorMap]
-    ) -> Dict[str, TensorMap]:
-        """Finish the predictions for pairs of atoms, which have no additive models.
-
-        :param systems: structures.
-        :param predictions: outputs as the network gives them, with pairs as samples.
-        :return: the outputs.
-        """
-        predictions = self.pair_scales(predictions, not self.training)
-        if not self.training:
-            predictions = self._sparsify(systems, predictions)
-        return predictions
 
     def _sparsify(
         self, systems: List[System], predictions: Dict[str, TensorMap]

@@ -20,7 +20,7 @@ _POINTS_PER_WIDTH = 16  # where featomic is evaluated, on the scale of its Gauss
 
 
 def _exact_expansion(hypers: ExpansionHypers) -> featomic.SphericalExpansion:
-    """The expansion by featomic, without splines and without the switch."""
+    """The expansion by featomic, without splines and without cutoff function."""
     return featomic.SphericalExpansion(
         cutoff={
             "radius": hypers["cutoff"]["radius"],
@@ -54,14 +54,12 @@ def _chebyshev_series(hypers_json: str) -> np.ndarray:
     hypers = json.loads(hypers_json)
     radius = hypers["cutoff"]["radius"]
     num_points = 64 + int(_POINTS_PER_WIDTH * radius / hypers["density"]["width"])
-    points = np.cos(np.pi * (np.arange(num_points) + 0.5) / num_points)
-    values = _sample(hypers, radius * 0.5 * (1 + points))
-    # discrete orthogonality at the Chebyshev points
-    series = 2 / num_points * chebyshev.chebvander(points, num_points - 1).T @ values
-    series[0] /= 2
+    series: np.ndarray = chebyshev.chebinterpolate(  # numpy's stubs know 1D only
+        lambda x: _sample(hypers, radius * 0.5 * (1 + x)),  # type: ignore[type-var]
+        num_points - 1,
+    )
     tail = np.abs(series)[::-1].cumsum(0)[::-1].max(1)  # of all further coefficients
-    is_needed = tail > _TOLERANCE * np.abs(values).max()
-    return series[is_needed]
+    return series[tail > _TOLERANCE * np.abs(series).max()]
 
 
 def density_of_center(hypers: ExpansionHypers) -> torch.Tensor:
@@ -104,7 +102,7 @@ class RadialFunctions(torch.nn.Module):
         series = _chebyshev_series(json.dumps(hypers, sort_keys=True))
         u, s, v = np.linalg.svd(series, full_matrices=False)
         num_functions = np.count_nonzero(s > _TOLERANCE * s[0])
-        # float32 does not see the last functions, nor the last terms of the others
+        # the last functions, and the last terms of others, are below float32 precision
         self.num_float32_functions = int(
             np.count_nonzero(s > _FLOAT32_TOLERANCE * s[0])
         )
@@ -122,18 +120,18 @@ class RadialFunctions(torch.nn.Module):
         """Evaluate the principal functions.
 
         :param distances: at most the cutoff, ``(edges,)``
-        :return: the principal functions, ``(edges, p)``, and the switch that they
-            contain, ``(edges, 1)``.
+        :return: the principal functions, ``(edges, p)``, and the cutoff function that
+            they contain, ``(edges, 1)``.
         """
         series, orders = self.series, self.orders
         if distances.dtype == torch.float32:
             series = series[: self.num_float32_terms, : self.num_float32_functions]
             orders = orders[: self.num_float32_terms]
-        # θ has no derivative at the very cutoff, where the switch is zero anyway
+        # θ has no derivative at the cutoff itself, where all functions are zero
         theta = torch.acos((2.0 / self.radius * distances - 1.0).clamp(max=1 - 1e-6))
         functions = torch.cos(theta.unsqueeze(1) * orders) @ series
-        switch = self.switch(distances).unsqueeze(1)
-        return functions * switch, switch
+        cutoff = self.cutoff(distances).unsqueeze(1)
+        return functions * cutoff, cutoff
 
     @torch.jit.export
     def mixing_of(self, functions: torch.Tensor) -> torch.Tensor:
@@ -144,8 +142,8 @@ class RadialFunctions(torch.nn.Module):
         """
         return self.mixing[: functions.shape[1]]
 
-    def switch(self, distances: torch.Tensor) -> torch.Tensor:
-        """The switching function.
+    def cutoff(self, distances: torch.Tensor) -> torch.Tensor:
+        """The cutoff function :math:`f_c`.
 
         :param distances: ``(edges,)``
         :return: 1 up to the cutoff minus its width, 0 from the cutoff on.

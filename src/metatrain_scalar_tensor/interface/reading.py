@@ -19,8 +19,8 @@ from metatrain.utils.data.readers import readers
 from metatrain.utils.data.target_info import TargetInfo, get_generic_target_info
 from omegaconf import DictConfig, OmegaConf
 
-from .systems import is_finite
-from .targets import check_name_and_unit
+from ..structures import is_finite
+from .names import check_name_and_unit
 
 
 READER = "explaining"  # ``registration/reader.py``, in the folder of all readers

@@ -6,8 +6,8 @@ import torch
 from metatensor.torch import TensorBlock, TensorMap
 from metatomic.torch import System
 
-from .exchange import ExchangeSymmetry
-from .normalisation import with_floor
+from ..normalisation import with_floor
+from ..readout.exchange import ExchangeSymmetry
 from .scales import SCALE_FLOOR
 
 

@@ -13,15 +13,15 @@ from metatrain.scaler import train_or_load_scaler
 from metatrain.utils.data import Dataset, TargetInfo
 from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_target
 
-from ..baseline import Baseline
 from ..documentation import TrainerHypers
-from ..isotropic import IsotropicComposition, IsotropicPart
-from ..model import ScalarTensor
-from ..new_types import fit_again, fit_only
-from ..scales import ROUNDING, floor_scales
-from .checks import Datasets
-from .pair_targets import Tensors, Transform
-from .processes import Processes
+from ..training.pair_targets import Tensors, Transform
+from ..training.processes import Processes
+from ..training.sources import Datasets
+from .architecture import ScalarTensor
+from .baseline import Baseline
+from .isotropic import IsotropicComposition, IsotropicPart
+from .new_types import fit_again, fit_only
+from .scales import ROUNDING, floor_scales
 
 
 def fit_to_targets(
@@ -57,7 +57,7 @@ def fit_to_targets(
                 f"the composition explains the target '{name}' to rounding: nothing is "
                 "left to learn, the model predicts its composition baseline"
             )
-            model.heads[name].predict_zero()  # type: ignore[operator]
+            model.model.heads()[name].predict_zero()
     if hypers["scale_targets"]:
         fit_pair_scales(model, train_datasets)
     return largest_values
@@ -140,13 +140,12 @@ def fit_pair_scales(model: ScalarTensor, train_datasets: Datasets) -> None:
     :param model: the model, whose baseline they are part of.
     :param train_datasets: training sets.
     """
-    if model.atom_pairs is None:
-        return
-    for name, head in model.atom_pairs.heads.items():
-        scale: Any = model.baseline.pair_scales.of_target[name]
+    scale: Any  # mypy takes its attributes for tensors
+    for name, scale in model.baseline.pair_scales.of_target.items():
         if not scale.is_fitted:
             info = model.dataset_info.targets[name]
-            scale.fit(_values(name, info, train_datasets), head.exchange)
+            exchange = model.model.heads()[name].exchange
+            scale.fit(_values(name, info, train_datasets), exchange)
 
 
 def find_largest_values(targets: Iterable[str], datasets: Datasets) -> Dict[str, float]:

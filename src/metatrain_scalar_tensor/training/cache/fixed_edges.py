@@ -10,44 +10,55 @@ from typing import List, NamedTuple, Optional
 import torch
 from metatomic.torch import System
 
-from ..density import EdgeFunctions, Edges
-from ..systems import neighbor_pairs, pair_vectors
+from ...structures import (
+    EdgeFunctions,
+    Edges,
+    NeighborList,
+    Structures,
+    read_neighbor_list,
+)
+from ...structures.reader import neighbor_vectors
 from .groups import Groups
 
 
-_PAIRS_AT_A_TIME = 10_000  # when slopes are computed
+_ENTRIES_AT_A_TIME = 10_000  # when slopes are computed
 
 
 class FixedEdges(NamedTuple):
-    """The pairs of neighbors of a batch, with the functions of their vectors."""
+    """The neighbor list of a batch, with the functions of its vectors."""
 
-    first: torch.Tensor  # (pairs,), index of an atom
-    second: torch.Tensor
-    shifts: List[torch.Tensor]  # of every structure, (its pairs, 3)
-    values: torch.Tensor  # (pairs, functions), all that an edge has
-    slopes: Optional[torch.Tensor]  # (pairs, functions, 3)
+    neighbor_list: NeighborList
+    values: torch.Tensor  # (entries, functions), all that an edge has
+    slopes: Optional[torch.Tensor]  # (entries, functions, 3)
 
-    def of(
-        self, systems: List[System], functions: EdgeFunctions, atom_type: torch.Tensor
-    ) -> Edges:
-        """The edges, as functions of positions and cells.
+    def neighbor_list_of(self, systems: List[System]) -> NeighborList:
+        """The neighbor list, as a function of positions and cells if there are slopes.
 
-        :param systems: the structures, unmoved; their positions and cells may ask for
-            derivatives, if there are slopes.
+        :param systems: the structures, unmoved.
+        """
+        if self.slopes is None:
+            return self.neighbor_list
+        first, second, shifts, _ = self.neighbor_list
+        vectors = neighbor_vectors(systems, first, second, shifts)
+        return NeighborList(first, second, shifts, vectors)
+
+    def of(self, structures: Structures, functions: EdgeFunctions) -> Edges:
+        """The edges, as functions of positions and cells if there are slopes.
+
+        :param structures: the structures, unmoved, with this neighbor list.
         :param functions: what the values are of.
-        :param atom_type: index of the type of every atom, ``(atoms,)``
         :return: the edges.
         """
+        first, second, _, vectors = structures.neighbor_list
         values = self.values
         if self.slopes is not None:
-            vectors = pair_vectors(systems, self.first, self.second, self.shifts)
             displacements = vectors - vectors.detach()  # zero, with derivatives
             values = values + (self.slopes @ displacements.unsqueeze(2)).squeeze(2)
         num_harmonics = len(functions.parity)
         num_radial = values.shape[1] - 1 - num_harmonics
-        radial, switch, harmonics = values.split([num_radial, 1, num_harmonics], dim=1)
+        radial, cutoff, harmonics = values.split([num_radial, 1, num_harmonics], dim=1)
         return functions.from_both_sides(
-            self.first, self.second, radial, switch, harmonics, atom_type
+            first, second, radial, cutoff, harmonics, structures.types
         )
 
 
@@ -62,13 +73,11 @@ class EdgesInMemory:
     def __init__(
         self, functions: EdgeFunctions, systems: List[System], with_slopes: bool
     ) -> None:
-        pairs = [neighbor_pairs([s], functions.neighbor_list) for s in systems]
-        self.first = torch.cat([first for first, _, _ in pairs])
-        self.second = torch.cat([second for _, second, _ in pairs])
-        self.shifts = [shifts for _, _, [shifts] in pairs]
-        self.vectors = torch.cat(
-            [pair_vectors([system], *of_one) for system, of_one in zip(systems, pairs)]
-        )
+        lists = [read_neighbor_list([s], functions.neighbor_list) for s in systems]
+        self.first = torch.cat([one.first for one in lists])
+        self.second = torch.cat([one.second for one in lists])
+        self.shifts = [one.shifts[0] for one in lists]
+        self.vectors = torch.cat([one.vectors for one in lists])
         self.num_atoms = torch.tensor([len(system) for system in systems])
         counts = torch.tensor([len(shifts) for shifts in self.shifts])
         self.groups = Groups(torch.repeat_interleave(counts), len(systems))
@@ -89,7 +98,7 @@ class EdgesInMemory:
     @torch.no_grad()
     def evaluate(self) -> None:
         """Compute values and slopes."""
-        parts = self.vectors.split(_PAIRS_AT_A_TIME)
+        parts = self.vectors.split(_ENTRIES_AT_A_TIME)
         self.values = torch.cat([self._evaluate(vectors) for vectors in parts])
         if self.with_slopes:
             self.slopes = torch.cat([self._slopes(vectors) for vectors in parts])
@@ -100,7 +109,7 @@ class EdgesInMemory:
             torch.func.jvp(self._evaluate, (vectors,), (axis.expand_as(vectors),))[1]
             for axis in axes
         ]
-        return torch.stack(along_axes, dim=2)  # (pairs, functions, 3)
+        return torch.stack(along_axes, dim=2)  # (entries, functions, 3)
 
     def take(self, structures: torch.Tensor) -> FixedEdges:
         """The edges of some structures.
@@ -112,10 +121,11 @@ class EdgesInMemory:
         num_atoms = self.num_atoms[structures]
         first_atom = (num_atoms.cumsum(0) - num_atoms)[position]
         rows, first_atom = rows.to(self.first.device), first_atom.to(self.first.device)
-        return FixedEdges(
+        neighbor_list = NeighborList(
             self.first[rows] + first_atom,
             self.second[rows] + first_atom,
             [self.shifts[i] for i in structures.tolist()],
-            self.values[rows],
-            None if self.slopes is None else self.slopes[rows],
+            self.vectors[rows],
         )
+        slopes = None if self.slopes is None else self.slopes[rows]
+        return FixedEdges(neighbor_list, self.values[rows], slopes)

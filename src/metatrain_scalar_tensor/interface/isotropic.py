@@ -8,8 +8,8 @@ from metatomic.torch import ModelOutput, System
 from metatrain.composition import CompositionModel
 from metatrain.utils.data import DatasetInfo, TargetInfo
 
-from .o3 import isotropic_tensors
-from .targets import is_stress
+from ..o3 import isotropic_tensors
+from .names import is_stress
 
 
 def has_isotropic_part(name: str, info: TargetInfo) -> bool:

@@ -1,14 +1,14 @@
 """The network: from the invariants of an atom to its features.
 
-The coefficients of a target are a linear function of the features, see ``targets.py``.
+The coefficients of a target are a linear function of the features, see ``readout/``.
 """
 
 from typing import List, Union
 
 import torch
 
-from .documentation import NetworkHypers
-from .new_types import with_new_rows
+from .density.species import with_new_rows
+from .documentation import NetworkHypers, SpeciesHypers
 
 
 def _perceptron(num_inputs: int, width: int, num_layers: int) -> torch.nn.Sequential:
@@ -114,15 +114,18 @@ class EmbeddedNetwork(torch.nn.Module):
 Network = Union[SeparateNetworks, EmbeddedNetwork]
 
 
-def make_network(hypers: NetworkHypers, num_types: int, num_inputs: int) -> Network:
+def make_network(
+    hypers: NetworkHypers, species: SpeciesHypers, num_types: int, num_inputs: int
+) -> Network:
     """The network of some hyperparameters.
 
-    :param hypers: how the center type enters, number and width of the layers.
+    :param hypers: number and width of the layers.
+    :param species: how types are told apart, of centers as of neighbors.
     :param num_types: number of center types.
     :param num_inputs: number of invariants.
     :return: the module.
     """
-    separate = hypers["center_type"] == "separate"
+    separate = species["type"] == "orthogonal"
     return (SeparateNetworks if separate else EmbeddedNetwork)(
         num_types,
         num_inputs,

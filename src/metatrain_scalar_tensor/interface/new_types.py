@@ -12,7 +12,7 @@ from metatensor.torch import TensorMap
 from metatrain.composition import CompositionModel
 from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_dataset_info
 
-from .documentation import ModelHypers
+from ..documentation import ModelHypers
 
 
 def check_types_can_be_added(
@@ -25,33 +25,14 @@ def check_types_can_be_added(
     :param atomic_types: types that it is to know.
     :raises ValueError: if it can't.
     """
-    is_reduced = hypers["species"]["type"] == "tensor_reduced"
-    is_embedded = hypers["network"]["center_type"] == "embedded"
-    if not (is_reduced and is_embedded):
+    if hypers["species"]["type"] != "tensor_reduced":
         new_types = sorted(set(atomic_types) - set(known))
         raise ValueError(
             f"the data have atomic types {new_types} that the trained model does not "
             f"know (it knows {known}): train a new model, or leave these structures "
-            "out. Only models with 'species: {type: tensor_reduced}' and 'network: "
-            "{center_type: embedded}' can learn further types"
+            "out. Only models with 'species: {type: tensor_reduced}' can learn further "
+            "types"
         )
-
-
-def with_new_rows(
-    table: torch.nn.Parameter, known: torch.Tensor, num_types: int
-) -> torch.nn.Parameter:
-    """A table with a row for every type, the rows of new types at random.
-
-    :param table: the rows of the known types, ``(known types, channels)``
-    :param known: places of the known types among all, ``(known types,)``
-    :param num_types: number of types.
-    :return: ``(num_types, channels)``, where new rows are distributed as known ones.
-    """
-    values = table.detach()
-    spread = values.std(0, correction=0)
-    rows = values.mean(0) + spread * torch.randn(num_types, len(spread)).to(values)
-    rows[known] = values
-    return torch.nn.Parameter(rows)
 
 
 def take_over(old: torch.nn.Module, new: torch.nn.Module, known: torch.Tensor) -> None:

@@ -5,7 +5,7 @@ from typing import List
 import torch
 
 from ..documentation import ExpansionHypers
-from .geometry import Edges, RadialWeights, of_neighbors
+from ..structures.edges import Edges, RadialWeights, of_neighbors
 
 
 class NeighborSum(torch.nn.Module):
@@ -49,6 +49,6 @@ class NeighborSum(torch.nn.Module):
             + of_neighbors(self.of_neighbor(features), edges)
             + self.of_center(features).unsqueeze(1)
         )  # (atoms, places, channels)
-        scalars = self.mix(torch.nn.functional.silu(scalars)) * edges.switch
+        scalars = self.mix(torch.nn.functional.silu(scalars)) * edges.cutoff
         sums = edges.harmonics.transpose(1, 2) @ scalars  # (atoms, l · m, channels)
         return list(sums.split(self.num_components, dim=1))

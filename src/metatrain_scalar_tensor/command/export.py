@@ -5,7 +5,7 @@ from typing import List
 
 from metatrain.utils.io import load_model
 
-from .model import ScalarTensor
+from ..interface.architecture import ScalarTensor
 
 
 def export_outputs(checkpoint: Path, output: Path, names: List[str]) -> None:

@@ -1,19 +1,19 @@
-"""The edges of the neighbor list as functions: radial ones and harmonics."""
+"""The padded neighbor list: radial functions and harmonics of every edge."""
 
 from typing import List, NamedTuple, Tuple
 
 import torch
-from metatomic.torch import NeighborListOptions, System
+from metatomic.torch import NeighborListOptions
 
 from ..documentation import ExpansionHypers
 from ..o3 import SphericalHarmonics
-from ..systems import check_distances, edge_vectors
+from .padding import sort_into_rows, spread
 from .radial import RadialFunctions
-from .rows import sort_into_rows, spread
+from .reader import NeighborList
 
 
 class Edges(NamedTuple):
-    """The neighbors of every atom, in places that are sorted by type.
+    """The padded neighbor list: a row of places for every atom, sorted by type.
 
     Where an atom has fewer neighbors than there are places, everything is zero.
     """
@@ -21,9 +21,9 @@ class Edges(NamedTuple):
     types: torch.Tensor  # (types,), index of those that occur
     num_places: List[int]  # for neighbors of each of them
     neighbors: torch.Tensor  # (atoms, places), index of the atom
-    functions: torch.Tensor  # (atoms, places, p), principal radial functions
+    radial: torch.Tensor  # (atoms, places, p), principal radial functions
     mixing: torch.Tensor  # (p, l · n), which makes R_nl of them
-    switch: torch.Tensor  # (atoms, places, 1), one to zero at the cutoff
+    cutoff: torch.Tensor  # (atoms, places, 1), cutoff function
     harmonics: torch.Tensor  # (atoms, places, l · m)
 
 
@@ -43,14 +43,12 @@ class EdgeFunctions(torch.nn.Module):
     """Radial functions and spherical harmonics of the edges.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
-    :param closest: smallest distance of two atoms that is accepted.
     """
 
     parity: torch.Tensor  # (l · m,), of the harmonics under inversion
 
-    def __init__(self, hypers: ExpansionHypers, closest: float = 0.0) -> None:
+    def __init__(self, hypers: ExpansionHypers) -> None:
         super().__init__()
-        self.closest = closest
         max_angular = hypers["basis"]["max_angular"]
         self.radial = RadialFunctions(hypers)
         self.harmonics = SphericalHarmonics(max_angular)
@@ -62,18 +60,22 @@ class EdgeFunctions(torch.nn.Module):
             "parity", torch.tensor(parity, dtype=torch.float64), persistent=False
         )
 
-    def forward(self, systems: List[System], atom_type: torch.Tensor) -> Edges:
+    def forward(self, neighbor_list: NeighborList, atom_type: torch.Tensor) -> Edges:
         """Evaluate all edges.
 
-        :param systems: structures, whose atoms are stacked in order.
+        :param neighbor_list: every two neighbors once.
         :param atom_type: index of the type of every atom, ``(atoms,)``
-        :return: the edges.
-        :raises ValueError: if two atoms are closer than ``closest``.
+        :return: the edges, in both directions.
         """
-        vectors, i, j = edge_vectors(systems, self.neighbor_list)
-        check_distances(systems, vectors, i, j, self.closest)
-        functions, switch, harmonics = self.of_vectors(vectors)
-        return self.from_both_sides(i, j, functions, switch, harmonics, atom_type)
+        radial, cutoff, harmonics = self.of_vectors(neighbor_list.vectors)
+        return self.from_both_sides(
+            neighbor_list.first,
+            neighbor_list.second,
+            radial,
+            cutoff,
+            harmonics,
+            atom_type,
+        )
 
     @torch.jit.export
     def of_vectors(
@@ -81,29 +83,29 @@ class EdgeFunctions(torch.nn.Module):
     ) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Evaluate the functions of some vectors.
 
-        :param vectors: ``(pairs, 3)``
-        :return: principal radial functions, ``(pairs, p)``, the switch at the cutoff,
-            ``(pairs, 1)``, and harmonics, ``(pairs, l · m)``
+        :param vectors: ``(entries, 3)``
+        :return: principal radial functions, ``(entries, p)``, the cutoff function,
+            ``(entries, 1)``, and harmonics, ``(entries, l · m)``
         """
         distances = torch.sqrt(vectors.pow(2).sum(1))
-        functions, switch = self.radial(distances)
-        return functions, switch, self.harmonics(vectors / distances.unsqueeze(1))
+        radial, cutoff = self.radial(distances)
+        return radial, cutoff, self.harmonics(vectors / distances.unsqueeze(1))
 
     @torch.jit.export
     def from_both_sides(
         self,
         first: torch.Tensor,
         second: torch.Tensor,
-        functions: torch.Tensor,
-        switch: torch.Tensor,
+        radial: torch.Tensor,
+        cutoff: torch.Tensor,
         harmonics: torch.Tensor,
         atom_type: torch.Tensor,
     ) -> Edges:
-        """Turn pairs into edges in both directions.
+        """Turn the entries of a neighbor list into edges in both directions.
 
-        :param first: index of the first atom of every pair, ``(pairs,)``
+        :param first: index of the first atom of every entry, ``(entries,)``
         :param second: index of the second atom, likewise.
-        :param functions: as :meth:`of_vectors` gives them, with the other two.
+        :param radial: as :meth:`of_vectors` gives them, with the other two.
         :param atom_type: index of the type of every atom, ``(atoms,)``
         :return: the edges.
         """
@@ -116,9 +118,9 @@ class EdgeFunctions(torch.nn.Module):
             types,
             rows.num_places,
             spread(neighbors.unsqueeze(1), rows).squeeze(2),
-            spread(torch.cat([functions, functions]), rows),
-            self.radial.mixing_of(functions),
-            spread(torch.cat([switch, switch]), rows),
+            spread(torch.cat([radial, radial]), rows),
+            self.radial.mixing_of(radial),
+            spread(torch.cat([cutoff, cutoff]), rows),
             spread(torch.cat([harmonics, harmonics * self.parity]), rows),
         )
 
@@ -137,4 +139,4 @@ class RadialWeights(torch.nn.Linear):
     def forward(self, edges: Edges) -> torch.Tensor:  # type: ignore[override]
         """Combine them: ``(atoms, places, num_channels)``."""
         mixing = edges.mixing[:, : self.in_features]  # (p, n) of l = 0
-        return edges.functions @ (mixing @ self.weight.T)
+        return edges.radial @ (mixing @ self.weight.T)

@@ -1,0 +1,15 @@
+"""Matrices between atomic orbitals, such as Hamiltonians: to targets, and back."""
+
+from .matrices import bloch, near_pairs, to_matrices, to_targets
+from .orbitals import atomic_basis, atomic_types, orbital_order
+
+
+__all__ = [
+    "atomic_basis",
+    "atomic_types",
+    "bloch",
+    "near_pairs",
+    "orbital_order",
+    "to_matrices",
+    "to_targets",
+]

@@ -1,0 +1,104 @@
+"""From the values of targets to TensorMaps: the labels of outputs."""
+
+from typing import List, Optional
+
+import torch
+from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatomic.torch import NeighborListOptions, System
+from metatrain.utils.data import TargetInfo
+from metatrain.utils.data.atom_pair_helpers import get_pair_sample_labels
+
+from .names import is_stress
+
+
+def atom_labels(systems: List[System]) -> Labels:
+    """Labels ``(system, atom)`` of all atoms of the structures, in order."""
+    values: List[torch.Tensor] = []
+    for i, system in enumerate(systems):
+        atoms = torch.arange(len(system), device=system.device, dtype=torch.int32)
+        values.append(torch.stack([torch.full_like(atoms, i), atoms], dim=1))
+    return Labels(["system", "atom"], torch.cat(values))
+
+
+def types_of_samples(systems: List[System], samples: Labels) -> torch.Tensor:
+    """The types of some atoms of the structures.
+
+    :param systems: structures.
+    :param samples: labels ``(system, atom)``.
+    :return: ``(samples,)``
+    """
+    types = torch.cat([system.types for system in systems])
+    return types[atom_labels(systems).to(samples.device).select(samples)]
+
+
+def pair_labels(
+    systems: List[System],
+    neighbor_list: NeighborListOptions,
+    selected_atoms: Optional[Labels],
+) -> Labels:
+    """Labels of all pairs of atoms in a neighbor list, in order.
+
+    :param systems: structures, with the neighbor list.
+    :param neighbor_list: that of the pairs.
+    :param selected_atoms: their first atoms; all by default.
+    """
+    centers = atom_labels(systems)
+    samples = get_pair_sample_labels(centers, systems=systems, nl_options=neighbor_list)
+    if selected_atoms is None:
+        return samples
+    first_atoms = Labels(["system", "first_atom"], selected_atoms.values)
+    return Labels(samples.names, samples.values[samples.select(first_atoms)])
+
+
+class TargetLabels(torch.nn.Module):
+    """The labels of one target, with its dense layout.
+
+    :param name: name of the target.
+    :param info: the target, atomic-basis ones in their dense form.
+    """
+
+    components: List[List[Labels]]  # of every block
+    properties: List[Labels]
+
+    def __init__(self, name: str, info: TargetInfo) -> None:
+        super().__init__()
+        self.is_stress = is_stress(name)
+        self.keys = info.layout.keys
+        self.components = info.component_labels
+        self.properties = info.property_labels
+
+    def forward(
+        self, values: List[torch.Tensor], samples: Labels, systems: List[System]
+    ) -> TensorMap:
+        """Label the values.
+
+        :param values: of every block, ``(samples, *components, properties)``
+        :param samples: labels of the atoms or pairs that they are of.
+        :param systems: structures that these belong to.
+        :return: the target.
+        """
+        blocks: List[TensorBlock] = []
+        for i, x in enumerate(values):
+            if self.is_stress:
+                x = symmetric_per_volume(x, samples, systems)
+            components = [labels.to(x.device) for labels in self.components[i]]
+            properties = self.properties[i].to(x.device)
+            blocks.append(TensorBlock(x, samples, components, properties))
+        return TensorMap(self.keys.to(samples.device), blocks)
+
+
+def symmetric_per_volume(
+    tensors: torch.Tensor, samples: Labels, systems: List[System]
+) -> torch.Tensor:
+    """Turn tensors of atoms into their contributions to a stress.
+
+    :param tensors: Cartesian tensors of rank 2, ``(atoms, 3, 3, properties)``
+    :param samples: labels of the atoms.
+    :param systems: structures that the atoms belong to. Those without a cell of finite
+        volume have no stress, and get zero.
+    :return: the symmetric part of the tensors, divided by the volume of the cell.
+    """
+    volumes = torch.stack([torch.abs(torch.det(system.cell)) for system in systems])
+    volumes = torch.where(volumes > 0, volumes, torch.full_like(volumes, torch.inf))
+    of_atoms = volumes[samples.column("system")].reshape(-1, 1, 1, 1)
+    return 0.5 * (tensors + tensors.transpose(1, 2)) / of_atoms

@@ -1,0 +1,96 @@
+"""How large a model would be, before any of it is made."""
+
+from typing import Any, Dict
+
+import torch
+from metatrain.utils.data import DatasetInfo
+
+from ..documentation import ModelHypers
+from ..model import Model
+from ..readout import target_blocks
+
+
+# Generous: Adam keeps four numbers for every weight, 16 GB in float64 at this limit.
+MAX_WEIGHTS = 500_000_000
+MAX_RANK = 8  # of Cartesian tensors: they take 9^rank numbers to put together
+MAX_PER_ATOM = 2**23  # numbers in memory, 64 MiB in float64; a batch has many atoms
+
+# what the weights of a part of the model grow with, and what can be done
+REMEDIES: Dict[str, str] = {
+    "density": "'num_channels' of 'model.species'",
+    "messages": "'channels', 'max_rank' or 'layers' of 'model.messages'",
+    "network": "'num_neurons_per_layer' of 'model.network', 'max_angular' or "
+    "'max_radial' of 'model.expansion.basis'; with many atomic types, set 'type' of "
+    "'model.species' to tensor_reduced",
+    "neighbor_sum": "'neighbors' of 'model.tensor_basis'",
+    "atom_pairs": "'num_channels' of 'model.atom_pairs'",
+    "readouts": "'num_channels' or 'gradients' of 'model.tensor_basis', "
+    "'num_neurons_per_layer' of 'model.network', or the properties of the targets",
+}
+
+
+def check_size(hypers: ModelHypers, info: DatasetInfo) -> None:
+    """Refuse a model that no machine could hold.
+
+    The model is built without memory for its weights; its constants are bounded by the
+    types of the hyperparameters.
+
+    :param hypers: hyperparameters of the model.
+    :param info: atomic types and targets, atomic-basis ones in their dense form.
+    :raises ValueError: if it is too large, with its size and what to reduce.
+    """
+    _check_memory(hypers, len(info.atomic_types))
+    for name, target in info.targets.items():
+        rank = len(target.layout.block(0).components)
+        if target.is_cartesian and rank > MAX_RANK:
+            raise ValueError(
+                f"target '{name}' has rank {rank}, and Cartesian tensors of more than "
+                f"{MAX_RANK} indices are refused: give it as a spherical target"
+            )
+    # torch-pme can't be built without memory
+    short_range: Any = {**hypers, "long_range": {"enable": False}}
+    with torch.device("meta"):
+        model = Model(short_range, info.atomic_types)
+        for name, target in info.targets.items():
+            symmetry = hypers["index_symmetry"].get(name)
+            blocks = target_blocks(name, target, symmetry)
+            center = "atom_pair" if target.sample_kind == "atom_pair" else "atom"
+            model.add_target(name, center, blocks, None)
+    sizes = {
+        name: sum(weights.numel() for weights in part.parameters())
+        for name, part in model.named_children()
+    }
+    total = sum(sizes.values())
+    if total > MAX_WEIGHTS:
+        largest = max(sizes, key=lambda name: sizes[name])
+        raise ValueError(
+            f"the model would have {total:.1e} weights, or {total * 8 / 2**30:.2g} GiB "
+            f"in float64, and more than {MAX_WEIGHTS:.1e} are refused. Most of them, "
+            f"{sizes[largest]:.1e}, belong to the {largest.replace('_', ' ')}: reduce "
+            f"{REMEDIES[largest]}"
+        )
+
+
+def _check_memory(hypers: ModelHypers, num_types: int) -> None:
+    """Refuse what takes too much memory for every atom in a forward pass."""
+    basis, messages = hypers["expansion"]["basis"], hypers["messages"]
+    if hypers["species"]["type"] == "orthogonal":
+        num_channels = num_types * (basis["radial"]["max_radial"] + 1)
+        numbers = (basis["max_angular"] + 1) * num_channels**2
+        if numbers > MAX_PER_ATOM:
+            raise ValueError(
+                f"the power spectrum would take {numbers:.1e} numbers for every atom, "
+                f"and more than {MAX_PER_ATOM:.1e} are refused: reduce 'max_angular' "
+                "or 'max_radial' of 'model.expansion.basis', or set 'type' of "
+                "'model.species' to tensor_reduced, which does not grow with the "
+                f"number of atomic types, {num_types}"
+            )
+    num_ranks = messages["max_rank"] + 1
+    components = {"spherical": num_ranks**2, "cartesian": (3**num_ranks - 1) // 2}
+    numbers = messages["layers"] * messages["channels"]
+    numbers *= 2 * components[messages["representation"]] ** 2
+    if numbers > MAX_PER_ATOM:
+        raise ValueError(
+            f"the messages would take {numbers:.1e} numbers for every atom, and more "
+            f"than {MAX_PER_ATOM:.1e} are refused: reduce {REMEDIES['messages']}"
+        )

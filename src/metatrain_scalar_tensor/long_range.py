@@ -1,0 +1,35 @@
+"""Features that reach beyond the cutoff."""
+
+import torch
+from metatomic.torch import NeighborListOptions
+from metatrain.utils.long_range import LongRangeFeaturizer, LongRangeHypers
+
+from .structures import Structures
+
+
+class LongRange(torch.nn.Module):
+    """metatrain's long-range featurizer: potentials of learned charges.
+
+    :param hypers: its hyperparameters.
+    :param num_features: number of features of an atom.
+    :param neighbor_list: that of the structures.
+    """
+
+    def __init__(
+        self,
+        hypers: LongRangeHypers,
+        num_features: int,
+        neighbor_list: NeighborListOptions,
+    ) -> None:
+        super().__init__()
+        self.featurizer = LongRangeFeaturizer(hypers, num_features, neighbor_list)
+
+    def forward(self, structures: Structures, features: torch.Tensor) -> torch.Tensor:
+        """Evaluate the potentials.
+
+        :param structures: structures, whose atoms are stacked in order.
+        :param features: ``(atoms, num_features)``
+        :return: likewise, to be added.
+        """
+        distances = structures.neighbor_list.vectors.pow(2).sum(1).sqrt()
+        return self.featurizer(structures.systems, features, distances)

@@ -1,0 +1,134 @@
+"""From features and density of centers to the values of targets."""
+
+from typing import Dict, List, Optional, Set
+
+import torch
+
+from ..basis import TensorBases
+from ..documentation import TensorBasisHypers
+from .atom_pairs import AtomPairs
+from .exchange import ExchangeSymmetry, exchange_symmetry
+from .heads import TargetHead
+from .irreps import TargetBlock, target_blocks
+
+
+class Readout(torch.nn.Module):
+    """The targets of one kind of centers, atoms or pairs of atoms.
+
+    :param hypers: how many tensors to use.
+    :param max_angular: largest angular channel of the density.
+    :param num_channels: number of channels of the density.
+    :param num_features: number of features of a center.
+    """
+
+    def __init__(
+        self,
+        hypers: TensorBasisHypers,
+        max_angular: int,
+        num_channels: int,
+        num_features: int,
+    ) -> None:
+        super().__init__()
+        self.num_features = num_features
+        self.bases = TensorBases(hypers, max_angular, num_channels)
+        self.heads = torch.nn.ModuleDict()  # one for every target
+
+    @torch.jit.unused
+    def add(
+        self,
+        name: str,
+        blocks: List[TargetBlock],
+        exchange: Optional[ExchangeSymmetry],
+    ) -> None:
+        """Register a target, with the tensors that it needs.
+
+        :param name: name of the target.
+        :param blocks: what its blocks are made of.
+        :param exchange: symmetry under exchange of atoms or indices, if there is one.
+        :raises ValueError: if there are no tensors of its symmetry.
+        """
+        try:
+            head = TargetHead(blocks, self.num_features, self.bases, exchange)
+        except ValueError as error:
+            raise ValueError(f"target '{name}': {error}") from error
+        self.heads[name] = head
+
+    @torch.jit.unused
+    def keep(self, names: Set[str]) -> None:
+        """Forget other targets, and the tensors that only they need."""
+        for name in set(self.heads) - names:
+            del self.heads[name]
+        self.bases.keep(set(self.symmetries(list(self.heads))))
+
+    @torch.jit.unused
+    def only_used_by(self, names: Set[str]) -> List[torch.nn.Module]:
+        """The heads of some targets, and the tensors that no other target uses."""
+        others = set(self.heads) - names
+        return [head for name, head in self.heads.items() if name in names] + (
+            self.bases.only_used_by(
+                set(self.symmetries(list(names))), set(self.symmetries(list(others)))
+            )
+        )
+
+    @torch.jit.export
+    def symmetries(self, names: List[str]) -> List[str]:
+        """The symmetries that some targets are made of."""
+        symmetries: List[str] = []
+        for name, head in self.heads.items():
+            if name in names:
+                symmetries.extend(head.basis_names)  # type: ignore[arg-type]
+        return symmetries
+
+    @torch.jit.export
+    def reads_density(self, names: List[str]) -> bool:
+        """Whether some targets are made of the density: all but scalars are."""
+        return self.bases.read_density(self.symmetries(names))
+
+    @torch.jit.export
+    def last_layer_features(
+        self, features: torch.Tensor, names: List[str]
+    ) -> Dict[str, torch.Tensor]:
+        """The features of which some targets are linear functions.
+
+        :param features: ``(centers, num_features)``
+        :param names: these targets.
+        :return: for each of them ``(centers, num_features)``
+        """
+        last_layers: Dict[str, torch.Tensor] = {}
+        for name, head in self.heads.items():
+            if name in names:
+                last_layers[name] = head.last_layer_features(features)  # type: ignore[operator]
+        return last_layers
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        density: List[torch.Tensor],
+        names: List[str],
+        opposite: Optional[torch.Tensor] = None,
+    ) -> Dict[str, List[torch.Tensor]]:
+        """Predict targets: coefficients times tensors.
+
+        :param features: ``(centers, num_features)``
+        :param density: for every ``l``, ``(centers, 2l + 1, num_channels)``
+        :param names: the outputs that were asked for, among them these targets.
+        :param opposite: the place of every pair seen from its other atom; ``None`` for
+            atoms.
+        :return: for every target its blocks, ``(centers, *components, properties)``
+        """
+        bases = self.bases(density, self.symmetries(names))  # (centers, 2λ + 1, b) each
+        values: Dict[str, List[torch.Tensor]] = {}
+        for name, head in self.heads.items():
+            if name in names:
+                values[name] = head(features, bases, opposite)
+        return values
+
+
+__all__ = [
+    "AtomPairs",
+    "ExchangeSymmetry",
+    "Readout",
+    "TargetBlock",
+    "exchange_symmetry",
+    "target_blocks",
+]

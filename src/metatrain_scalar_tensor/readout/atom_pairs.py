@@ -1,0 +1,153 @@
+"""Pairs of atoms as centers, with features and a density of their own."""
+
+import copy
+from typing import List, NamedTuple
+
+import torch
+from metatomic.torch import NeighborListOptions
+
+from ..basis.contraction import Contraction
+from ..documentation import AtomPairHypers, ExpansionHypers
+from ..o3 import SphericalHarmonics
+from ..structures import Structures, read_neighbor_list
+from ..structures.radial import RadialFunctions
+
+
+class PairFeatures(NamedTuple):
+    """What is known of every pair of atoms, of which there are both orders."""
+
+    features: torch.Tensor  # (pairs, features)
+    density: List[torch.Tensor]  # for every l, (pairs, 2l + 1, channels)
+    first: torch.Tensor  # (pairs,), index of the first atom
+    opposite: torch.Tensor  # (pairs,), place of the pair seen from its other atom
+
+
+def _numbers(pairs: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
+    """One integer for every pair ``(first, second, shifts)``, that tells them apart."""
+    numbers = pairs[:, 0] * (torch.max(pairs[:, 1]) + 1) + pairs[:, 1]
+    for axis in range(2, 5):
+        numbers = numbers * (2 * reach + 1) + pairs[:, axis] + reach
+    return numbers
+
+
+def opposite_pairs(
+    first: torch.Tensor, second: torch.Tensor, shifts: torch.Tensor
+) -> torch.Tensor:
+    """Find every pair as it is seen from its other atom.
+
+    :param first: index of the first atom of every pair, ``(pairs,)``
+    :param second: index of the second atom, likewise.
+    :param shifts: cell shifts of the second atom, ``(pairs, 3)``
+    :return: the place of the pair with the atoms exchanged and the opposite shift.
+    """
+    opposite = torch.empty_like(first)
+    if len(first) > 0:
+        shifts = shifts.to(torch.int64)
+        reach = torch.max(torch.abs(shifts))
+        pairs = torch.cat([torch.stack([first, second], dim=1), shifts], dim=1)
+        seen = torch.cat([torch.stack([second, first], dim=1), -shifts], dim=1)
+        order = torch.argsort(_numbers(pairs, reach))
+        opposite[order] = torch.argsort(_numbers(seen, reach))
+    return opposite
+
+
+class AtomPairs(torch.nn.Module):
+    r"""Features and density of pairs of atoms.
+
+    .. math::
+        x_{ij} = A x_i \oplus B x_j \oplus R(r_{ij}) \, Y(\hat r_{ij}), \qquad
+        h_{ij} = N\left( C h_i + D h_j + E \left[ R(r_{ij}), \,
+            A x_i \cdot Y, \, B x_j \cdot Y, \, A x_i \cdot B x_j \right] \right)
+
+    with the densities :math:`x` and features :math:`h` of both atoms, the harmonics
+    :math:`Y` of the vector between them, on which the densities are projected for every
+    angular channel, and a small network :math:`N`. A pair is a center with a density as
+    any atom, for which there are tensors of all symmetries.
+
+    :param hypers: cutoff and number of channels.
+    :param expansion: arguments of featomic's ``SphericalExpansion``.
+    :param num_inputs: number of channels of the density of an atom.
+    :param num_features: number of features of an atom, and of a pair.
+    """
+
+    def __init__(
+        self,
+        hypers: AtomPairHypers,
+        expansion: ExpansionHypers,
+        num_inputs: int,
+        num_features: int,
+    ) -> None:
+        super().__init__()
+        of_pairs = copy.deepcopy(expansion)
+        # far pairs count as much as near ones: no scaling, and the cutoff beyond them
+        of_pairs["density"]["scaling"] = None
+        of_pairs["cutoff"]["radius"] = (
+            hypers["cutoff"] + expansion["cutoff"]["smoothing"]["width"]
+        )
+        self.radial = RadialFunctions(of_pairs)
+        self.neighbor_list = NeighborListOptions(
+            cutoff=hypers["cutoff"], full_list=True, strict=True
+        )
+        self.num_features = num_features
+        self.max_angular = max_angular = expansion["basis"]["max_angular"]
+        self.num_radial = expansion["basis"]["radial"]["max_radial"] + 1
+        self.num_components = [2 * l + 1 for l in range(max_angular + 1)]
+        self.harmonics = SphericalHarmonics(max_angular)
+        num_channels = hypers["num_channels"]
+        self.num_channels = 3 * num_channels  # of the density of a pair
+        self.of_first, self.of_second = [
+            torch.nn.ModuleList(
+                Contraction(num_inputs, num_channels) for _ in self.num_components
+            )
+            for _ in range(2)
+        ]
+        self.of_edge = torch.nn.Linear(self.num_radial, num_channels, bias=False)
+        num_scalars = self.num_radial + 3 * num_channels * (max_angular + 1)
+        self.first_features = torch.nn.Linear(num_features, num_features)
+        self.second_features = torch.nn.Linear(num_features, num_features, bias=False)
+        self.scalars = torch.nn.Sequential(
+            torch.nn.LayerNorm(num_scalars),
+            torch.nn.Linear(num_scalars, num_features, bias=False),
+        )
+        self.network = torch.nn.Sequential(
+            torch.nn.SiLU(),
+            torch.nn.Linear(num_features, num_features),
+            torch.nn.SiLU(),
+        )
+
+    def forward(
+        self,
+        structures: Structures,
+        density: List[torch.Tensor],
+        features: torch.Tensor,
+    ) -> PairFeatures:
+        """Look at all pairs of the neighbor list.
+
+        :param structures: structures, whose atoms are stacked in order.
+        :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
+        :param features: ``(atoms, num_features)``
+        :return: the pairs, in the order of the neighbor list.
+        """
+        pairs = read_neighbor_list(structures.systems, self.neighbor_list)
+        i, j = pairs.first, pairs.second
+        distances = torch.sqrt(pairs.vectors.pow(2).sum(1))
+        functions, _ = self.radial(distances)
+        mixing = self.radial.mixing_of(functions)
+        radial = functions @ mixing[:, : self.num_radial]  # (pairs, n)
+        directions = pairs.vectors / distances.unsqueeze(1)
+        of_l = self.harmonics(directions).split(self.num_components, dim=1)
+        weights = self.of_edge(radial).unsqueeze(1)  # (pairs, 1, c)
+
+        scalars, of_pairs = [radial], torch.jit.annotate(List[torch.Tensor], [])
+        for l, (first, second) in enumerate(zip(self.of_first, self.of_second)):
+            x = first(density[l]).index_select(0, i)  # (pairs, 2l + 1, c)
+            y = second(density[l]).index_select(0, j)
+            edge = of_l[l].unsqueeze(2)
+            of_pairs.append(torch.cat([x, y, edge * weights], dim=2))
+            for product in (x * edge, y * edge, x * y):
+                scalars.append(product.sum(1))
+        hidden = self.scalars(torch.cat(scalars, dim=1))
+        hidden = hidden + self.first_features(features).index_select(0, i)
+        hidden = hidden + self.second_features(features).index_select(0, j)
+        opposite = opposite_pairs(i, j, torch.cat(pairs.shifts))
+        return PairFeatures(self.network(hidden), of_pairs, i, opposite)

@@ -1,0 +1,60 @@
+"""The irreducible tensors that targets are made of."""
+
+from typing import List, NamedTuple, Optional
+
+import torch
+from metatrain.utils.data import TargetInfo
+
+from ..o3 import Irrep, cartesian_irreps, product_irreps
+
+
+class TargetBlock(NamedTuple):
+    """One block of a target, as what it is made of."""
+
+    irreps: List[Irrep]
+    change_of_basis: Optional[torch.Tensor]
+    """From their stacked components to those of the block, ``(Σ (2λ + 1), ...)``;
+    ``None`` if they are the same."""
+    shape: List[int]
+    """Lengths of its component axes."""
+    num_properties: int
+
+
+def target_blocks(
+    name: str, info: TargetInfo, symmetry: Optional[str]
+) -> List[TargetBlock]:
+    """The irreducible tensors that make up every block of a target.
+
+    :param name: name of the target, for the error messages.
+    :param info: the target, atomic-basis ones in their dense form.
+    :param symmetry: exchanges of Cartesian indices that change nothing, such as
+        ``ij=ji``; ``None`` for none.
+    :return: the blocks of the layout.
+    :raises ValueError: if there is a symmetry of indices, but there are no indices.
+    """
+    if symmetry is not None and not info.is_cartesian:
+        raise ValueError(
+            f"target '{name}' has no Cartesian indices: take it out of "
+            "'model.index_symmetry'"
+        )
+    blocks: List[TargetBlock] = []
+    for key, block in info.layout.items():
+        rank = len(block.components)
+        change_of_basis: Optional[torch.Tensor] = None
+        if info.is_scalar:
+            irreps = [Irrep(0, 1)]
+        elif info.is_cartesian:
+            irreps, change_of_basis = cartesian_irreps(rank, symmetry)
+        elif rank == 1:
+            irreps = [Irrep(int(key["o3_lambda"]), int(key["o3_sigma"]))]
+        else:  # 'product: cartesian'
+            first, second = [
+                Irrep(int(key[f"o3_lambda_{i}"]), int(key[f"o3_sigma_{i}"]))
+                for i in (1, 2)
+            ]
+            irreps, change_of_basis = product_irreps(first, second)
+        shape = [len(component) for component in block.components]
+        blocks.append(
+            TargetBlock(irreps, change_of_basis, shape, len(block.properties))
+        )
+    return blocks

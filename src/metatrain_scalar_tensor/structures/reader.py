@@ -1,0 +1,153 @@
+"""Tensors from metatomic's systems."""
+
+from typing import List, NamedTuple
+
+import torch
+from metatomic.torch import NeighborListOptions, System
+
+from .checks import check_distances, check_finite
+
+
+class NeighborList(NamedTuple):
+    """A neighbor list of all structures, whose atoms are stacked in order."""
+
+    first: torch.Tensor  # (entries,), index of an atom
+    second: torch.Tensor  # (entries,)
+    shifts: List[torch.Tensor]  # of every structure: cell shifts of its second atoms
+    vectors: torch.Tensor  # (entries, 3), from the first atom to the second
+
+
+class Structures(NamedTuple):
+    """Some structures, as the model sees them."""
+
+    systems: List[System]  # for libraries that read these, and for their cells
+    types: torch.Tensor  # (atoms,), index in the list of types that the model knows
+    neighbor_list: NeighborList  # every two atoms within the cutoff once
+
+
+def read_neighbor_list(
+    systems: List[System], options: NeighborListOptions
+) -> NeighborList:
+    """Read a neighbor list.
+
+    :param systems: structures that have it.
+    :param options: which neighbor list.
+    :return: its entries, as differentiable functions of positions and cells.
+    """
+    pairs: List[torch.Tensor] = []
+    shifts: List[torch.Tensor] = []
+    first_atom = 0
+    for system in systems:
+        samples = system.get_neighbor_list(options).samples.values
+        pairs.append(samples[:, :2] + first_atom)
+        shifts.append(samples[:, 2:].to(system.cell))
+        first_atom += len(system)
+    first, second = torch.cat(pairs).to(torch.int64).unbind(1)
+    vectors = neighbor_vectors(systems, first, second, shifts)
+    return NeighborList(first, second, shifts, vectors)
+
+
+def neighbor_vectors(
+    systems: List[System],
+    first: torch.Tensor,
+    second: torch.Tensor,
+    shifts: List[torch.Tensor],
+) -> torch.Tensor:
+    """Vectors from the first to the second atoms of a neighbor list.
+
+    From the positions, since the vectors of metatomic's neighbor lists have first
+    derivatives only.
+
+    :param systems: structures, whose atoms are stacked in order.
+    :param first: see :class:`NeighborList`, as for the other two.
+    :return: ``(entries, 3)``
+    """
+    positions = torch.cat([system.positions for system in systems])
+    shift_vectors: List[torch.Tensor] = []
+    for i, system in enumerate(systems):
+        shift_vectors.append(shifts[i] @ system.cell)
+    # unlike indexing, index_select has a fast backward pass
+    vectors = positions.index_select(0, second) - positions.index_select(0, first)
+    return vectors + torch.cat(shift_vectors)
+
+
+class TypeIndex(torch.nn.Module):
+    """The position of every atom's type in the list of types that a model knows.
+
+    :param atomic_types: the known types.
+    """
+
+    table: torch.Tensor  # index of every type, or -1
+
+    def __init__(self, atomic_types: List[int]) -> None:
+        super().__init__()
+        self.atomic_types = atomic_types
+        # the last entry stands for everything outside of the table
+        table = torch.full((max(atomic_types) + 2,), -1)
+        table[atomic_types] = torch.arange(len(atomic_types))
+        self.register_buffer("table", table, persistent=False)
+
+    def forward(self, systems: List[System]) -> torch.Tensor:
+        """Look the types up.
+
+        :param systems: structures.
+        :return: index of the type of every atom, ``(atoms,)``
+        :raises ValueError: if there is an atom of a type that the model does not know,
+            a structure without atoms, or no structure.
+        """
+        if len(systems) == 0:
+            raise ValueError("there is no structure to predict")
+        for i, system in enumerate(systems):
+            if len(system) == 0:
+                raise ValueError(
+                    f"structure {i} of those to predict has no atoms: leave it out"
+                )
+        types = torch.cat([system.types for system in systems]).to(torch.int64)
+        index = self.table[types.clamp(-1, len(self.table) - 1)]
+        if bool((index < 0).any()):
+            unknown = int(types[index < 0][0])
+            raise ValueError(
+                f"the structures have an atom of type {unknown}, which this model does "
+                f"not know: it was made for the types {self.atomic_types}"
+            )
+        return index
+
+
+class StructureReader(torch.nn.Module):
+    """Reads structures, and refuses those that no model can be right for.
+
+    :param atomic_types: the types that the model knows.
+    :param neighbor_list: the neighbor list of the density.
+    :param closest: smallest distance of two atoms that is accepted.
+    """
+
+    def __init__(
+        self,
+        atomic_types: List[int],
+        neighbor_list: NeighborListOptions,
+        closest: float,
+    ) -> None:
+        super().__init__()
+        self.type_index = TypeIndex(atomic_types)
+        self.neighbor_list = neighbor_list
+        self.closest = closest
+
+    def forward(self, systems: List[System]) -> Structures:
+        """Read them.
+
+        :param systems: structures, with their neighbor lists.
+        :return: the structures as tensors.
+        :raises ValueError: if there are none, or some without atoms, of unknown types,
+            with atoms on top of each other, or with NaN or infinite positions.
+        """
+        types = self.type_index(systems)
+        check_finite(systems)
+        neighbor_list = read_neighbor_list(systems, self.neighbor_list)
+        check_distances(
+            systems,
+            neighbor_list.vectors,
+            neighbor_list.first,
+            neighbor_list.second,
+            self.closest,
+        )
+        return Structures(systems, types, neighbor_list)

@@ -1,0 +1,75 @@
+"""What is kept in memory while training, and how much of it."""
+
+from typing import Iterable, List, Optional, Tuple
+
+from ...interface.architecture import ScalarTensor
+from .fixed_edges import EdgesInMemory
+from .from_memory import FromMemory
+from .prepared import Batch, PreparedSet
+
+
+class Cache:
+    """The data sets that fit into memory, and what is computed of them once.
+
+    :param memory: for all of it, in GiB.
+    """
+
+    def __init__(self, memory: float) -> None:
+        self.free_memory = memory * 2.0**30  # bytes
+        self.sets: List[PreparedSet] = []
+
+    def prepare(
+        self, structures: Iterable[Tuple[Batch, int]], number: int
+    ) -> Optional[PreparedSet]:
+        """Keep a data set, if it fits.
+
+        :param structures: batches of one structure each, and their sizes in bytes.
+        :param number: how many there are.
+        :return: the set; ``None`` if it does not fit.
+        """
+        batches: List[Batch] = []
+        size = 0
+        for batch, of_batch in structures:
+            batches.append(batch)
+            size += of_batch
+            if size / len(batches) * number > self.free_memory:
+                return None
+        self.free_memory -= size
+        self.sets.append(PreparedSet(batches))
+        return self.sets[-1]
+
+    def keep_geometry(
+        self, model: ScalarTensor, has_gradients: bool, batch_size: int
+    ) -> None:
+        """Compute what does not change while training, of the sets in memory.
+
+        That is the functions of all edges, and the densities, unless they have weights
+        or are to be differentiated: both only where they fit.
+
+        :param model: the model, whose density is calibrated.
+        :param has_gradients: whether there are targets with forces or stress.
+        :param batch_size: number of structures to compute at a time.
+        """
+        density = model.model.density
+        numbers_per_atom = (density.max_angular + 1) ** 2 * density.num_channels
+        is_constant = len(list(density.parameters())) == 0
+        for dataset in self.sets:
+            edges = EdgesInMemory(model.model.edges, dataset.systems, has_gradients)
+            if not self._take(edges.size):
+                continue
+            edges.evaluate()
+            dataset.edges = edges
+            itemsize = edges.values.itemsize
+            size = int(dataset.num_atoms.sum()) * numbers_per_atom * itemsize
+            if is_constant and not has_gradients and self._take(size):
+                dataset.keep_density(model, batch_size)
+
+    def _take(self, size: int) -> bool:
+        """Take memory, if there is enough."""
+        if size > self.free_memory:
+            return False
+        self.free_memory -= size
+        return True
+
+
+__all__ = ["Batch", "Cache", "FromMemory"]

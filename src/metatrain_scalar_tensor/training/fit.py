@@ -1,0 +1,129 @@
+"""Everything that changes in the course of a training: weights, rates, averages."""
+
+from typing import Any, Callable, Dict, Optional, Union
+
+import torch
+from metatrain.utils.distributed.distributed_data_parallel import (
+    DistributedDataParallel,
+)
+from metatrain.utils.loss import LossAggregator
+
+from ..documentation import TrainerHypers
+from ..interface.architecture import ScalarTensor
+from .averaging import WeightAverage
+from .epoch import EpochRunner
+from .loaders import Loaders
+from .processes import Processes
+from .schedule import warmup_cosine
+from .traces import TraceSupervision
+
+
+class Fit:
+    """Adam on the weights of a model, epoch by epoch.
+
+    :param model: the model, of which the weights that ask for gradients are changed.
+    :param hypers: hyperparameters of the training.
+    :param loaders: the batches.
+    :param processes: the processes of the run.
+    :param sparsify: transform of atomic-basis targets to their layout with atom types.
+    """
+
+    def __init__(
+        self,
+        model: ScalarTensor,
+        hypers: TrainerHypers,
+        loaders: Loaders,
+        processes: Processes,
+        sparsify: Callable,
+    ) -> None:
+        self.hypers = hypers
+        self.loaders = loaders
+        self.processes = processes
+        self.traces = TraceSupervision(model, hypers["trace_supervision"])
+        some_weights = next(model.parameters())
+        self.traces.to(some_weights)
+        self.weights = [w for w in model.parameters() if w.requires_grad]
+        self.all_weights = [*self.weights, *self.traces.parameters()]
+        self.optimizer = torch.optim.Adam(
+            self.all_weights, lr=hypers["learning_rate"], fused=True
+        )
+        self.scheduler = warmup_cosine(
+            self.optimizer,
+            hypers["num_epochs"] * loaders.steps_per_epoch,
+            hypers["warmup_fraction"],
+        )
+        self.average = WeightAverage(model, hypers["ema_decay"])
+        self.runner = EpochRunner(
+            _distributed(model, processes),
+            LossAggregator(targets=model.dataset_info.targets, config=hypers["loss"]),
+            hypers,
+            processes,
+            sparsify,
+            self.traces,
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """The present learning rate."""
+        return self.optimizer.param_groups[0]["lr"]
+
+    def train(self, epoch: int, with_errors: bool) -> Dict[str, float]:
+        """Go through the training set once.
+
+        :param epoch: number of the epoch.
+        :param with_errors: whether to compute the errors of all targets.
+        :return: the loss and, if asked for, the errors.
+        """
+        self.runner.progress = epoch / self.hypers["num_epochs"]
+        return self.runner.run(self.loaders.train(epoch), self._step, with_errors)
+
+    def validate(self) -> Dict[str, float]:
+        """Loss and errors of the validation set."""
+        return self.runner.run(self.loaders.validation())
+
+    def _step(self, loss: torch.Tensor) -> None:
+        """Improve the weights, given the loss of a batch."""
+        self.optimizer.zero_grad()
+        if self.processes.is_distributed:  # weights that this batch does not touch
+            loss = loss + 0.0 * sum(w.sum() for w in self.all_weights)
+        if loss.requires_grad:  # not so where all targets of a batch are missing
+            # not of the positions: that would take all second derivatives
+            loss.backward(inputs=self.all_weights)
+            # the model does that itself
+            self.processes.average_gradients(self.traces)
+            if self.hypers["grad_clip_norm"] is not None:
+                torch.nn.utils.clip_grad_norm_(
+                    self.weights, self.hypers["grad_clip_norm"], foreach=True
+                )
+            self.optimizer.step()
+        self.scheduler.step()
+        self.average.update()
+
+    def state_dict(self) -> Dict[str, Any]:
+        """The state, for a checkpoint."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "average": self.average.state_dict(),
+            "traces": self.traces.state_dict(),
+        }
+
+    def load_state_dict(self, state: Optional[Dict[str, Any]]) -> None:
+        """Go on from the state of a checkpoint, if there is one."""
+        if state is not None:
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.scheduler.load_state_dict(state["scheduler"])
+            self.average.load_state_dict(state["average"])
+            self.traces.load_state_dict(state["traces"])
+
+
+def _distributed(
+    model: ScalarTensor, processes: Processes
+) -> Union[ScalarTensor, DistributedDataParallel]:
+    """The model, or a wrapper that averages its gradients over processes."""
+    if not processes.is_distributed:
+        return model
+    is_cuda = processes.device.type == "cuda"
+    return DistributedDataParallel(
+        model, device_ids=[processes.device] if is_cuda else None
+    )
