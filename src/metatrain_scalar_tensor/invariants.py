@@ -1,12 +1,11 @@
 """Rotation-invariant scalars out of the density."""
 
 import math
-from typing import List, Union
+from typing import List
 
 import numpy as np
 import torch
 
-from .documentation import SpeciesHypers
 from .o3 import SphereGrid, on_components
 
 
@@ -117,24 +116,3 @@ class ChannelwiseInvariants(torch.nn.Module):
             of_l = on_components(self.sum_over_m, product)  # (atoms, l, channels)
             invariants.append(of_l.transpose(1, 2).flatten(1))
         return torch.cat(invariants, dim=1)
-
-
-Invariants = Union[PowerSpectrum, ChannelwiseInvariants]
-
-
-def make_invariants(
-    species: SpeciesHypers, max_angular: int, num_types: int, num_channels: int
-) -> Invariants:
-    """The invariants of a density whose types are kept apart or mixed.
-
-    :param species: how the types enter the channels of the density.
-    :param max_angular: largest angular channel.
-    :param num_types: number of neighbor types.
-    :param num_channels: number of channels of the density.
-    :return: the module that makes them.
-    """
-    if species["type"] == "orthogonal":
-        return PowerSpectrum(max_angular, num_types, num_channels // num_types)
-    return ChannelwiseInvariants(
-        max_angular, num_channels, species["correlation_order"]
-    )

@@ -1,17 +1,17 @@
 """The model: density, invariants, coefficients, tensors, and their sum."""
 
 import math
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Union
 
 import torch
 from metatomic.torch import NeighborListOptions
 
 from .density import Density, NeighborSum, Surroundings
 from .documentation import ModelHypers
-from .invariants import make_invariants
+from .invariants import ChannelwiseInvariants, PowerSpectrum
 from .long_range import LongRange
 from .messages import Messages
-from .network import make_network
+from .network import EmbeddedNetwork, SeparateNetworks
 from .readout import AtomPairs, ExchangeSymmetry, Readout, TargetBlock
 from .readout.heads import TargetHead
 from .structures import EdgeFunctions, Structures
@@ -53,11 +53,20 @@ class Model(torch.nn.Module):
         self.messages: Optional[Messages] = None
         if hypers["messages"]["layers"] > 0:
             self.messages = Messages(hypers["messages"], expansion, num_channels)
-        self.invariants = make_invariants(species, max_angular, num_types, num_channels)
-        self.network = make_network(
-            hypers["network"], species, num_types, self.invariants.size
-        )
-        self.num_features = self.network.width
+        network = hypers["network"]
+        self.num_features = network["num_neurons_per_layer"]
+        shape = (self.num_features, network["num_hidden_layers"])
+        self.invariants: Union[PowerSpectrum, ChannelwiseInvariants]
+        self.network: Union[SeparateNetworks, EmbeddedNetwork]
+        if species["type"] == "orthogonal":
+            num_radial = num_channels // num_types
+            self.invariants = PowerSpectrum(max_angular, num_types, num_radial)
+            self.network = SeparateNetworks(num_types, self.invariants.size, *shape)
+        else:
+            self.invariants = ChannelwiseInvariants(
+                max_angular, num_channels, species["correlation_order"]
+            )
+            self.network = EmbeddedNetwork(num_types, self.invariants.size, *shape)
         self.long_range: Optional[LongRange] = None
         if hypers["long_range"]["enable"]:
             self.long_range = LongRange(

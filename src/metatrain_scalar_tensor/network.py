@@ -3,12 +3,11 @@
 The coefficients of a target are a linear function of the features, see ``readout/``.
 """
 
-from typing import List, Union
+from typing import List
 
 import torch
 
 from .density.species import with_new_rows
-from .documentation import NetworkHypers, SpeciesHypers
 
 
 def _perceptron(num_inputs: int, width: int, num_layers: int) -> torch.nn.Sequential:
@@ -109,26 +108,3 @@ class EmbeddedNetwork(torch.nn.Module):
         """
         self.scale = with_new_rows(self.scale, known, num_types)
         self.shift = with_new_rows(self.shift, known, num_types)
-
-
-Network = Union[SeparateNetworks, EmbeddedNetwork]
-
-
-def make_network(
-    hypers: NetworkHypers, species: SpeciesHypers, num_types: int, num_inputs: int
-) -> Network:
-    """The network of some hyperparameters.
-
-    :param hypers: number and width of the layers.
-    :param species: how types are told apart, of centers as of neighbors.
-    :param num_types: number of center types.
-    :param num_inputs: number of invariants.
-    :return: the module.
-    """
-    separate = species["type"] == "orthogonal"
-    return (SeparateNetworks if separate else EmbeddedNetwork)(
-        num_types,
-        num_inputs,
-        hypers["num_neurons_per_layer"],
-        hypers["num_hidden_layers"],
-    )

@@ -2,6 +2,7 @@
 
 from typing import Any, Dict, List, Optional, Tuple
 
+import metatensor.torch as mts
 import torch
 from metatensor.torch import TensorBlock, TensorMap
 from metatomic.torch import System
@@ -9,36 +10,6 @@ from metatomic.torch import System
 from ..normalisation import with_floor
 from ..readout.exchange import ExchangeSymmetry
 from .scales import SCALE_FLOOR
-
-
-class PropertyScales(torch.nn.Module):
-    """One number for every property of a block.
-
-    :param num_properties: number of properties.
-    """
-
-    scales: torch.Tensor  # (properties,)
-
-    def __init__(self, num_properties: int) -> None:
-        super().__init__()
-        scales = torch.ones(num_properties, dtype=torch.float64)
-        self.register_buffer("scales", scales)
-
-    def forward(self, block: TensorBlock) -> TensorBlock:
-        """Multiply with the scales."""
-        values = block.values * self.scales.to(block.values)
-        return TensorBlock(values, block.samples, block.components, block.properties)
-
-
-def _times(tensor: TensorMap, factor: torch.Tensor) -> TensorMap:
-    """A tensor map whose values are multiplied with a number."""
-    blocks: List[TensorBlock] = []
-    for block in tensor.blocks():
-        values = block.values * factor.to(block.values)
-        blocks.append(
-            TensorBlock(values, block.samples, block.components, block.properties)
-        )
-    return TensorMap(tensor.keys, blocks)
 
 
 def _root_mean_square(values: torch.Tensor) -> torch.Tensor:
@@ -59,14 +30,14 @@ class PairScale(torch.nn.Module):
     """
 
     scale: torch.Tensor
+    of_properties: torch.Tensor  # (properties of all blocks,), relative to it
     is_fitted: torch.Tensor
 
     def __init__(self, layout: TensorMap) -> None:
         super().__init__()
-        self.of_block = torch.nn.ModuleList(
-            PropertyScales(len(block.properties)) for block in layout.blocks()
-        )
+        self.counts = [len(block.properties) for block in layout.blocks()]
         self.register_buffer("scale", torch.tensor(1.0, dtype=torch.float64))
+        self.register_buffer("of_properties", torch.ones(sum(self.counts)).double())
         self.register_buffer("is_fitted", torch.tensor(False))
 
     def forward(self, tensor: TensorMap, with_scale: bool) -> TensorMap:
@@ -75,11 +46,15 @@ class PairScale(torch.nn.Module):
         :param tensor: what the network gives.
         :param with_scale: whether to multiply with the size of the target as well.
         """
+        factors = self.of_properties * self.scale if with_scale else self.of_properties
         blocks: List[TensorBlock] = []
-        for i, scales in enumerate(self.of_block):
-            blocks.append(scales(tensor.block(i)))
-        tensor = TensorMap(tensor.keys, blocks)
-        return _times(tensor, self.scale) if with_scale else tensor
+        for i, factor in enumerate(factors.split(self.counts)):
+            block = tensor.block(i)
+            values = block.values * factor.to(block.values)
+            blocks.append(
+                TensorBlock(values, block.samples, block.components, block.properties)
+            )
+        return TensorMap(tensor.keys, blocks)
 
     @torch.no_grad()
     def fit(
@@ -91,19 +66,16 @@ class PairScale(torch.nn.Module):
         :param exchange: symmetry of the target, which its sizes then have too.
         """
         sizes, everything = [], []
-        for i in range(len(self.of_block)):
+        for i in range(len(self.counts)):
             blocks = [tensor.block(i).values for tensor in tensors]
             values = torch.cat([block.flatten(0, -2) for block in blocks])
             sizes.append(_root_mean_square(values))
             everything.append(values.flatten())
         if exchange is not None:
             sizes = exchange.of_sizes(sizes)
-        whole = _root_mean_square(torch.cat(everything))
-        self.scale.copy_(with_floor(whole))
+        self.scale.copy_(with_floor(_root_mean_square(torch.cat(everything))))
         floored = with_floor(torch.cat(sizes), SCALE_FLOOR)
-        counts = [len(size) for size in sizes]
-        for scales, size in zip(self.of_block, floored.split(counts), strict=True):
-            scales.scales.copy_(size / self.scale)  # type: ignore[operator]
+        self.of_properties.copy_(floored / self.scale)
         self.is_fitted.fill_(True)
 
 
@@ -139,9 +111,8 @@ class PairScales(torch.nn.Module):
     def in_units(self, tensors: Dict[str, TensorMap]) -> Dict[str, TensorMap]:
         """From the loss to the units of the targets."""
         scaled = dict(tensors)
-        for name, scale in self.of_target.items():
-            if name in scaled:
-                scaled[name] = _times(scaled[name], scale.scale)  # type: ignore
+        for name in set(self.of_target) & set(tensors):
+            scaled[name] = mts.multiply(tensors[name], self._scale(name))
         return scaled
 
     @torch.jit.unused
@@ -149,8 +120,12 @@ class PairScales(torch.nn.Module):
         self, systems: List[System], targets: Dict[str, TensorMap], extra: Any
     ) -> Tuple[List[System], Dict[str, TensorMap], Any]:
         """From units to the loss, as part of metatrain's collate function."""
-        for name in targets:
-            if name in self.of_target:
-                scale: Any = self.of_target[name].scale
-                targets[name] = _times(targets[name], 1.0 / scale)
+        for name in set(self.of_target) & set(targets):
+            targets[name] = mts.multiply(targets[name], 1.0 / self._scale(name))
         return systems, targets, extra
+
+    @torch.jit.unused
+    def _scale(self, name: str) -> float:
+        """The size of a target."""
+        scale: Any = self.of_target[name].scale
+        return float(scale)

@@ -71,24 +71,49 @@ def neighbor_vectors(
     return vectors + torch.cat(shift_vectors)
 
 
-class TypeIndex(torch.nn.Module):
-    """The position of every atom's type in the list of types that a model knows.
+class StructureReader(torch.nn.Module):
+    """Reads structures, and refuses those that no model can be right for.
 
-    :param atomic_types: the known types.
+    :param atomic_types: the types that the model knows.
+    :param neighbor_list: the neighbor list of the density.
+    :param closest: smallest distance of two atoms that is accepted.
     """
 
-    table: torch.Tensor  # index of every type, or -1
+    index_of_type: torch.Tensor  # for every atomic number, or -1
 
-    def __init__(self, atomic_types: List[int]) -> None:
+    def __init__(
+        self,
+        atomic_types: List[int],
+        neighbor_list: NeighborListOptions,
+        closest: float,
+    ) -> None:
         super().__init__()
         self.atomic_types = atomic_types
+        self.neighbor_list = neighbor_list
+        self.closest = closest
         # the last entry stands for everything outside of the table
-        table = torch.full((max(atomic_types) + 2,), -1)
-        table[atomic_types] = torch.arange(len(atomic_types))
-        self.register_buffer("table", table, persistent=False)
+        index_of_type = torch.full((max(atomic_types) + 2,), -1)
+        index_of_type[atomic_types] = torch.arange(len(atomic_types))
+        self.register_buffer("index_of_type", index_of_type, persistent=False)
 
-    def forward(self, systems: List[System]) -> torch.Tensor:
-        """Look the types up.
+    def forward(self, systems: List[System]) -> Structures:
+        """Read them.
+
+        :param systems: structures, with their neighbor lists.
+        :return: the structures as tensors.
+        :raises ValueError: as :meth:`types`, and for structures with atoms on top of
+            each other, or with NaN or infinite positions.
+        """
+        types = self.types(systems)
+        check_finite(systems)
+        neighbor_list = read_neighbor_list(systems, self.neighbor_list)
+        first, second, _, vectors = neighbor_list
+        check_distances(systems, vectors, first, second, self.closest)
+        return Structures(systems, types, neighbor_list)
+
+    @torch.jit.export
+    def types(self, systems: List[System]) -> torch.Tensor:
+        """The types of all atoms, as the model numbers them.
 
         :param systems: structures.
         :return: index of the type of every atom, ``(atoms,)``
@@ -103,7 +128,7 @@ class TypeIndex(torch.nn.Module):
                     f"structure {i} of those to predict has no atoms: leave it out"
                 )
         types = torch.cat([system.types for system in systems]).to(torch.int64)
-        index = self.table[types.clamp(-1, len(self.table) - 1)]
+        index = self.index_of_type[types.clamp(-1, len(self.index_of_type) - 1)]
         if bool((index < 0).any()):
             unknown = int(types[index < 0][0])
             raise ValueError(
@@ -111,43 +136,3 @@ class TypeIndex(torch.nn.Module):
                 f"not know: it was made for the types {self.atomic_types}"
             )
         return index
-
-
-class StructureReader(torch.nn.Module):
-    """Reads structures, and refuses those that no model can be right for.
-
-    :param atomic_types: the types that the model knows.
-    :param neighbor_list: the neighbor list of the density.
-    :param closest: smallest distance of two atoms that is accepted.
-    """
-
-    def __init__(
-        self,
-        atomic_types: List[int],
-        neighbor_list: NeighborListOptions,
-        closest: float,
-    ) -> None:
-        super().__init__()
-        self.type_index = TypeIndex(atomic_types)
-        self.neighbor_list = neighbor_list
-        self.closest = closest
-
-    def forward(self, systems: List[System]) -> Structures:
-        """Read them.
-
-        :param systems: structures, with their neighbor lists.
-        :return: the structures as tensors.
-        :raises ValueError: if there are none, or some without atoms, of unknown types,
-            with atoms on top of each other, or with NaN or infinite positions.
-        """
-        types = self.type_index(systems)
-        check_finite(systems)
-        neighbor_list = read_neighbor_list(systems, self.neighbor_list)
-        check_distances(
-            systems,
-            neighbor_list.vectors,
-            neighbor_list.first,
-            neighbor_list.second,
-            self.closest,
-        )
-        return Structures(systems, types, neighbor_list)

@@ -40,7 +40,7 @@ class FromMemory(torch.nn.Module):
     ) -> Dict[str, TensorMap]:
         """Predict the outputs of the model for the structures of the batch."""
         neighbor_list = self.edges.neighbor_list_of(systems)
-        types = self.model.read.type_index(systems)
+        types = self.model.read.types(systems)
         structures = Structures(systems, types, neighbor_list)
         edges = self.edges.of(structures, self.model.model.edges)
         density = self.density
