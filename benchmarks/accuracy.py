@@ -11,7 +11,7 @@ deviation of the test set. Needs ``pip install "metatrain[soap-bpnn]" matplotlib
     python benchmarks/accuracy.py --dataset water_bulk --data FOLDER --sizes 200
     python benchmarks/accuracy.py --sizes 72 \
         --architectures experimental.scalar_tensor \
-        --set architecture.model.tensor_basis.pairs=null    # a change of the options
+        --set architecture.model.tensor_basis.neighbors=null  # a change of the options
 
 ``water_monomer.xyz`` and ``water_bulk.xyz`` are not part of the repository: FOLDER is
 where they lie. With ``--save results.json`` every run is kept as soon as it ends, and

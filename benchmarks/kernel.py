@@ -58,12 +58,12 @@ class Features:
     def __init__(self, systems: List[System], model: ScalarTensor) -> None:
         lists = get_requested_neighbor_lists(model)
         systems = [get_system_with_neighbor_lists(s, lists) for s in systems]
-        self.type = model.type_index(systems)  # (atoms,)
-        edges = model.edges(systems, self.type)
-        model.density.calibrate(systems, self.type, edges)
-        density = model.density(systems, self.type, edges)
+        structures = model.read(systems)
+        self.type = structures.types  # (atoms,)
+        model.calibrate([systems])
+        density = model.model.look(structures).density
         self.vectors = density[1][:, TO_XYZ]  # (atoms, 3, channels)
-        p = model.invariants(density)
+        p = model.model.invariants(density)
         self.invariants = p / p.norm(dim=1, keepdim=True)
         centered = [s.positions - s.positions.mean(0) for s in systems]
         self.positions = torch.cat(centered).unsqueeze(2)  # (atoms, 3, 1)

@@ -60,12 +60,11 @@ def relative_sizes(frames: List[ase.Atoms]) -> List[np.ndarray]:
         for frame in frames
     ]
     with torch.no_grad():
-        center_type = model.type_index(systems)
-        edges = model.edges(systems, center_type)
-        sizes = [model.density(systems, center_type, edges)]
+        structures = model.read(systems)
+        sizes = [model.model.look(structures).density]
         model.calibrate([systems])
-        density = model.density(systems, center_type, edges)
-        layer: Any = model.messages.layers[0]  # type: ignore[union-attr]
+        density, edges = model.model.look(structures)
+        layer: Any = model.model.messages.layers[0]  # type: ignore[union-attr]
         for part in layer.messages(density, edges).chunk(2, dim=1):
             sizes.append(part.split(layer.num_components, dim=2))
     rms = [np.array([float(x.pow(2).mean().sqrt()) for x in of]) for of in sizes]

@@ -22,11 +22,10 @@ from water import ARCHITECTURES, Step, measure, model_hypers, prediction, water
 
 
 NUMBERS = {2: [1, 8], 10: [*range(1, 11)], 40: [*range(1, 41)], 89: [*range(1, 90)]}
-REDUCED = {"name": "experimental.scalar_tensor", "network": {"center_type": "embedded"}}
 ARCHITECTURES.update(
     {
         f"tensor_reduced, ν = {order}": {
-            **REDUCED,
+            "name": "experimental.scalar_tensor",
             "species": {"type": "tensor_reduced", "correlation_order": order},
         }
         for order in (2, 3, 4)

@@ -42,17 +42,17 @@ from metatrain.utils.neighbor_lists import (
 from omegaconf import OmegaConf
 from roofline import ceilings, work
 
-from metatrain_scalar_tensor.density import EdgeFunctions, FusedExpansion
-from metatrain_scalar_tensor.systems import edge_vectors
+from metatrain_scalar_tensor.density.fused import FusedExpansion
+from metatrain_scalar_tensor.structures import (
+    EdgeFunctions,
+    StructureReader,
+    read_neighbor_list,
+)
 
 
 CUTOFF, MAX_ANGULAR, NUM_RADIAL = 5.0, 6, 8
 ARCHITECTURES: Dict[str, Dict[str, Any]] = {  # name, and changes of the hypers
     "scalar_tensor": {"name": "experimental.scalar_tensor"},
-    "scalar_tensor, pairs: null": {
-        "name": "experimental.scalar_tensor",
-        "tensor_basis": {"pairs": None},
-    },
     "soap_bpnn": {"name": "soap_bpnn", "legacy": True},
     "soap_bpnn, legacy: false": {"name": "soap_bpnn", "legacy": False},
     "pet": {"name": "pet"},
@@ -184,19 +184,21 @@ def expansion(what: str, frame: ase.Atoms, gradients: bool) -> Optional[Step]:
         systems = prepare([options], frame, gradients)
 
         def evaluate() -> List[torch.Tensor]:
-            vectors, i, j = edge_vectors(systems, options)
-            return spex(vectors, i, j, systems[0].types)
+            first, second, _, vectors = read_neighbor_list(systems, options)
+            return spex(vectors, first, second, systems[0].types)
 
     else:
         functions = EdgeFunctions(hypers).float()
         systems = prepare([functions.neighbor_list], frame, gradients)
+        read = torch.jit.script(StructureReader([1, 8], functions.neighbor_list, 0.1))
         edges = torch.jit.script(functions)
         density = torch.jit.script(FusedExpansion(hypers).float())
-        atom_type = (systems[0].types == 8).to(torch.int64)
         scale = torch.ones(MAX_ANGULAR + 1)
 
         def evaluate() -> List[torch.Tensor]:
-            return density(systems, atom_type, scale, edges(systems, atom_type))
+            structures = read(systems)
+            of_structures = edges(structures.neighbor_list, structures.types)
+            return density(structures, of_structures, scale)
 
     weights = [torch.randn_like(x) for x in evaluate()]
 

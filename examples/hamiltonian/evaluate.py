@@ -33,9 +33,9 @@ from metatrain_scalar_tensor.hamiltonian import (
     HOME,
     Matrices,
     bloch,
+    orbital_order,
     to_matrices,
 )
-from metatrain_scalar_tensor.orbitals import orbital_order
 
 
 ONSITE, OFFSITE = "mtt::fock_onsite", "mtt::fock_offsite"

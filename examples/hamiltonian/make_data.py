@@ -26,9 +26,11 @@ from metatrain.utils.data.writers import DiskDatasetWriter
 
 from metatrain_scalar_tensor.hamiltonian import (
     HOME,
+    atomic_basis,
+    atomic_types,
+    orbital_order,
     to_targets,
 )
-from metatrain_scalar_tensor.orbitals import atomic_basis, atomic_types, orbital_order
 
 
 MOLECULES = {"water": "H2O", "ethanol": "CH3CH2OH"}

@@ -1,10 +1,12 @@
 """Matrices between atomic orbitals, such as Hamiltonians: to targets, and back."""
 
-from .matrices import bloch, near_pairs, to_matrices, to_targets
+from .matrices import HOME, Matrices, bloch, near_pairs, to_matrices, to_targets
 from .orbitals import atomic_basis, atomic_types, orbital_order
 
 
 __all__ = [
+    "HOME",
+    "Matrices",
     "atomic_basis",
     "atomic_types",
     "bloch",
