@@ -14,7 +14,7 @@ fi
 unset PYTHONPATH
 
 # nothing is installed again while what was asked for stays the same
-wanted="$1 $(cat pyproject.toml constraints.txt | cksum)"
+wanted="$1 $(cat pyproject.toml constraints.txt registration/*.py | cksum)"
 if ! grep -qxF "$wanted" .venv/installed 2>/dev/null; then
     echo "Installing metatrain-scalar-tensor[$1] into .venv ..."
     # torch first and exactly: any looser requirement may download another build

@@ -46,6 +46,9 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         be too large for any machine.
     """
 
+    last_layer_names: Dict[str, str]  # of every target of atoms
+    last_layer_parameter_names: Dict[str, List[str]]
+
     __checkpoint_version__ = 1
     __supported_devices__ = ["cuda", "cpu"]
     __supported_dtypes__ = [torch.float32, torch.float64]
@@ -87,10 +90,10 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         self.single_key = Labels.single()
         self.feature_labels = Labels.range("feature", self.model.num_features)
         self.labels = torch.nn.ModuleDict()  # of every target
-        self.last_layer_names: Dict[str, str] = {}  # of every target of atoms
+        self.last_layer_names = {}
         # metatrain's LLPR reads these two
         self.last_layer_feature_size = self.model.num_features
-        self.last_layer_parameter_names: Dict[str, List[str]] = {}
+        self.last_layer_parameter_names = {}
         for name, info in train_info.targets.items():
             self.add_target(name, info)
         self.has_new_weights = False

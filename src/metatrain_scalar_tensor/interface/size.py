@@ -47,15 +47,7 @@ def check_size(hypers: ModelHypers, info: DatasetInfo) -> None:
                 f"target '{name}' has rank {rank}, and Cartesian tensors of more than "
                 f"{MAX_RANK} indices are refused: give it as a spherical target"
             )
-    # torch-pme can't be built without memory
-    short_range: Any = {**hypers, "long_range": {"enable": False}}
-    with torch.device("meta"):
-        model = Model(short_range, info.atomic_types)
-        for name, target in info.targets.items():
-            symmetry = hypers["index_symmetry"].get(name)
-            blocks = target_blocks(name, target, symmetry)
-            center = "atom_pair" if target.sample_kind == "atom_pair" else "atom"
-            model.add_target(name, center, blocks, None)
+    model = describe(hypers, info)
     sizes = {
         name: sum(weights.numel() for weights in part.parameters())
         for name, part in model.named_children()
@@ -69,6 +61,24 @@ def check_size(hypers: ModelHypers, info: DatasetInfo) -> None:
             f"{sizes[largest]:.1e}, belong to the {largest.replace('_', ' ')}: reduce "
             f"{REMEDIES[largest]}"
         )
+
+
+def describe(hypers: ModelHypers, info: DatasetInfo) -> Model:
+    """A model without memory for its weights, and without long-range features.
+
+    :param hypers: hyperparameters of the model.
+    :param info: atomic types and targets, atomic-basis ones in their dense form.
+    """
+    # torch-pme can't be built without memory
+    short_range: Any = {**hypers, "long_range": {"enable": False}}
+    with torch.device("meta"):
+        model = Model(short_range, info.atomic_types)
+        for name, target in info.targets.items():
+            symmetry = hypers["index_symmetry"].get(name)
+            blocks = target_blocks(name, target, symmetry)
+            center = "atom_pair" if target.sample_kind == "atom_pair" else "atom"
+            model.add_target(name, center, blocks, None)
+    return model
 
 
 def _check_memory(hypers: ModelHypers, num_types: int) -> None:
