@@ -25,7 +25,7 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="folder for the report; several runs get one folder each in it",
+        help="folder for the report; with several runs, it gets a folder for each",
     )
     parser.add_argument(
         "--data",
