@@ -1,7 +1,7 @@
 """Scalar × tensor models for metatrain.
 
-The architecture ``experimental.scalar_tensor``; see ``documentation.py`` for its
-hyperparameters and ``model.py`` for what it computes.
+The architecture ``experimental.scalar_tensor``: ``documentation.py`` describes its
+hyperparameters, ``model.py`` is the model.
 """
 
 from .interface.architecture import ScalarTensor

@@ -1,4 +1,4 @@
-"""Rotation-invariant scalars out of the density."""
+"""Rotation-invariant scalars from the density."""
 
 import math
 from typing import List
@@ -17,23 +17,23 @@ class PowerSpectrum(torch.nn.Module):
             \sum_m x_{qn, lm} \, x_{q'n', lm}, \qquad q \le q'
 
     (Bartók, Kondor and Csányi, `PRB 87, 184115 (2013)
-    <https://doi.org/10.1103/PhysRevB.87.184115>`_, with the normalisation of featomic's
-    ``SoapPowerSpectrum``, whose values these are: the two orders of different neighbor
-    types are one feature, times √2.)
+    <https://doi.org/10.1103/PhysRevB.87.184115>`_). The values are those of featomic's
+    ``SoapPowerSpectrum``: the two orders of different neighbor types are one feature,
+    times √2.
 
     :param max_angular: largest angular channel.
     :param num_types: number of neighbor types ``q``.
     :param num_radial: number of radial functions ``n``.
     """
 
-    products: torch.Tensor  # (size,), those that are kept of all products of channels
+    products: torch.Tensor  # (size,), indices of the products of channels to keep
     weights: torch.Tensor  # (size,)
 
     def __init__(self, max_angular: int, num_types: int, num_radial: int) -> None:
         super().__init__()
         num_channels = num_types * num_radial
         channel = torch.arange(num_channels)
-        # each channel with those of its own neighbor type and of all later ones
+        # each channel with all channels of its own and of later neighbor types
         partners = [
             channel[c // num_radial * num_radial :] for c in range(num_channels)
         ]
@@ -53,7 +53,7 @@ class PowerSpectrum(torch.nn.Module):
 
         :param density: for every ``l``, ``(atoms, 2l + 1, channels)`` with the channels
             (type, radial function).
-        :return: ``(atoms, size)``, products of channels of l = 0, then of l = 1, ...
+        :return: ``(atoms, size)``: products of channels for l = 0, then l = 1, ...
         """
         products: List[torch.Tensor] = []
         for x in density:
@@ -62,19 +62,19 @@ class PowerSpectrum(torch.nn.Module):
 
 
 class ChannelwiseInvariants(torch.nn.Module):
-    r"""Invariants of every channel by itself, up to a correlation order.
+    r"""Invariants of each channel separately, up to a correlation order.
 
-    Of the function :math:`x_k(\hat r) = \sum_{lm} x_{k,lm} Y_{lm}(\hat r)` of a channel
-    and its square :math:`s_k = x_k^2`,
+    With the function :math:`x_k(\hat r) = \sum_{lm} x_{k,lm} Y_{lm}(\hat r)` of a
+    channel and its square :math:`s_k = x_k^2`, these are
 
     .. math::
         x_{k,00}, \qquad \sum_m x_{k,lm}^2, \qquad \sum_m x_{k,lm} \, s_{k,lm},
             \qquad \sum_m s_{k,lm}^2
 
     for every :math:`l`, of order 1, 2, 3 and 4: the tensor-reduced invariants of Darby
-    et al., `arXiv:2210.01705 <https://arxiv.org/abs/2210.01705>`_. The sums over
-    all couplings that :math:`s` contains are told apart by many channels, which weigh
-    the :math:`l` differently.
+    et al., `arXiv:2210.01705 <https://arxiv.org/abs/2210.01705>`_. :math:`s` sums over
+    all couplings; with many channels, which weight the :math:`l` differently, these can
+    still be told apart.
 
     :param max_angular: largest angular channel.
     :param num_channels: number of channels.
@@ -94,7 +94,7 @@ class ChannelwiseInvariants(torch.nn.Module):
         num_m = 2 * np.arange(max_angular + 1) + 1
         sum_over_m = np.repeat(np.diag(num_m**-0.5), num_m, axis=1)
         self.register_buffer("sum_over_m", torch.tensor(sum_over_m), persistent=False)
-        # of a function with coefficients of unit variance
+        # variance of a function whose coefficients have unit variance
         self.variance = (max_angular + 1) ** 2 / (4 * math.pi)
 
     def forward(self, density: List[torch.Tensor]) -> torch.Tensor:

@@ -10,9 +10,9 @@ from .structures import Structures
 class LongRange(torch.nn.Module):
     """metatrain's long-range featurizer: potentials of learned charges.
 
-    :param hypers: its hyperparameters.
+    :param hypers: hyperparameters of the featurizer.
     :param num_features: number of features of an atom.
-    :param neighbor_list: that of the structures.
+    :param neighbor_list: neighbor list of the structures.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class LongRange(torch.nn.Module):
 
         :param structures: structures, whose atoms are stacked in order.
         :param features: ``(atoms, num_features)``
-        :return: likewise, to be added.
+        :return: features to add to these, ``(atoms, num_features)``
         """
         distances = structures.neighbor_list.vectors.pow(2).sum(1).sqrt()
         return self.featurizer(structures.systems, features, distances)

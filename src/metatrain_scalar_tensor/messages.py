@@ -1,4 +1,4 @@
-"""Equivariant message passing: the density learns what its neighbors see."""
+"""Equivariant message passing between the densities of neighbors."""
 
 from functools import partial
 from typing import Any, Callable, List, Sequence
@@ -14,16 +14,16 @@ from .structures import Edges, Structures
 from .structures.edges import RadialWeights, of_neighbors
 
 
-GATE_WIDTH = 64  # of the network that makes the scalars of an atom
-FIRST_SHARE = 0.1  # of the messages in the density, before the training
+GATE_WIDTH = 64  # hidden width of the network that computes the gates
+FIRST_SHARE = 0.1  # size of the messages relative to the density, before training
 
 
 class MessageLayer(torch.nn.Module):
     r"""One round of messages.
 
-    The neighbors of an atom send tensors :math:`a` up to a rank, learned channels of
-    their own density times learned scalars :math:`g` of its norms, along edges. What
-    arrives is multiplied with itself, and both are added to the density:
+    Neighbors send tensors :math:`a` along the edges: learned channels of their own
+    density, up to a maximum rank, times learned functions :math:`g` of its norms. The
+    received tensors and their products with themselves are added to the density:
 
     .. math::
         a_{j, cl} = g_{cl} \, \textstyle\sum_k V_{ck}^l \, x_{j, kl}, \qquad
@@ -32,12 +32,12 @@ class MessageLayer(torch.nn.Module):
             W_{kc}^l A_{i, cl} + W'^l_{kc} [A_i \otimes A_i]_{cl} \right)
 
     All products are channel by channel, of even parity, with Gaunt coefficients. The
-    sum over neighbors is one batched matrix product, the same as that of the density:
-    it sums outer products, which are coupled afterwards. Zaverkin et al.,
-    `arXiv:2405.14253 <https://arxiv.org/abs/2405.14253>`_; Batatia et al.,
-    `arXiv:2206.07697 <https://arxiv.org/abs/2206.07697>`_.
+    sum over neighbors is one batched matrix product of outer products, as for the
+    density, and the coupling comes after it. Zaverkin et al., `arXiv:2405.14253
+    <https://arxiv.org/abs/2405.14253>`_; Batatia et al., `arXiv:2206.07697
+    <https://arxiv.org/abs/2206.07697>`_.
 
-    :math:`W` and :math:`W'` start small, so that the model begins almost as the one
+    :math:`W` and :math:`W'` start small, so that the untrained model is close to one
     without messages: large initial values add noise that training does not remove.
 
     :param hypers: largest rank, number of channels and representation.
@@ -45,8 +45,8 @@ class MessageLayer(torch.nn.Module):
     :param num_inputs: number of channels of the density.
     """
 
-    scales: torch.Tensor  # (2, max_rank + 1), of A and of its products with itself
-    rank: torch.Tensor  # (l · m,), of every component
+    scales: torch.Tensor  # (2, max_rank + 1), for A and its products with itself
+    rank: torch.Tensor  # (l · m,), l of every component
 
     def __init__(
         self, hypers: MessageHypers, expansion: ExpansionHypers, num_inputs: int
@@ -82,7 +82,7 @@ class MessageLayer(torch.nn.Module):
 
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
         :param edges: the edges of the structures.
-        :return: likewise, with the messages.
+        :return: the density plus the messages, with the same shapes.
         """
         messages = self.messages(density, edges)  # (atoms, 2c, l · m)
         parts = messages.transpose(1, 2).split(self.num_components, dim=1)
@@ -93,7 +93,7 @@ class MessageLayer(torch.nn.Module):
 
     @torch.jit.export
     def messages(self, density: List[torch.Tensor], edges: Edges) -> torch.Tensor:
-        """What the atoms receive, and its products: ``(atoms, 2 channels, l · m)``."""
+        """Received tensors and their products: ``(atoms, 2 channels, l · m)``."""
         sent = self.sent(density)  # (atoms, c, λ · μ)
         components = self.gaunt.components(sent)  # type: ignore[operator]
         harmonics = edges.harmonics[:, :, : sent.shape[2]]
@@ -109,7 +109,7 @@ class MessageLayer(torch.nn.Module):
 
     @torch.jit.export
     def sent(self, density: List[torch.Tensor]) -> torch.Tensor:
-        """What the atoms send: ``(atoms, channels, λ · μ)``."""
+        """The tensors that the atoms send: ``(atoms, channels, λ · μ)``."""
         tensors: List[torch.Tensor] = []
         for l, send in enumerate(self.send):
             tensors.append(send(density[l]))  # (atoms, 2l + 1, c)
@@ -127,12 +127,13 @@ class MessageLayer(torch.nn.Module):
         batches: Sequence[Structures],
         messages: Callable[[Structures], torch.Tensor],
     ) -> None:
-        """Choose the scales so that the largest rank of messages has unit mean square.
+        """Choose scales that give the largest rank of the messages unit mean square.
 
-        The others are smaller by no more than a factor of five in real data, and zero
-        in crystals, where scales of their own would add up to forces that are noise.
+        In real data the other ranks are smaller by at most a factor of five. In
+        crystals they can be zero: scaled separately, they would add noise to the
+        forces.
 
-        :param batches: typical structures, some at a time.
+        :param batches: typical structures, in batches.
         :param messages: :meth:`messages` of this layer, as a function of structures.
         """
 
@@ -140,18 +141,18 @@ class MessageLayer(torch.nn.Module):
             return messages(structures).chunk(2, 1)[i].split(self.num_components, 2)
 
         self.scales.fill_(1.0)
-        for i in range(2):  # the products after their factors
+        for i in range(2):  # the factors first, then their products
             sizes = root_mean_squares(batches, partial(of_every_rank, i))
             self.scales[i] = 1.0 / sizes.max()
 
 
 class Messages(torch.nn.Module):
-    """Rounds of messages, each reaching one cutoff further.
+    """Layers of messages, each extending the reach by one cutoff.
 
     :param hypers: number of layers, largest rank, number of channels, representation.
     :param expansion: arguments of featomic's ``SphericalExpansion``.
     :param num_inputs: number of channels of the density.
-    :raises ValueError: if the density has not the rank that messages are to have.
+    :raises ValueError: if ``max_rank`` exceeds ``max_angular`` of the density.
     """
 
     def __init__(
@@ -170,11 +171,11 @@ class Messages(torch.nn.Module):
         )
 
     def forward(self, density: List[torch.Tensor], edges: Edges) -> List[torch.Tensor]:
-        """Let the atoms exchange what they see.
+        """Apply all layers.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
         :param edges: the edges of the structures.
-        :return: likewise.
+        :return: the updated density, with the same shapes.
         """
         for layer in self.layers:
             density = layer(density, edges)
@@ -188,8 +189,8 @@ class Messages(torch.nn.Module):
     ) -> None:
         """Choose the scales of all layers.
 
-        :param batches: typical structures, some at a time.
-        :param look: the surroundings of the atoms of structures.
+        :param batches: typical structures, in batches.
+        :param look: computes the surroundings of structures.
         """
         layers: List[Any] = list(self.layers)  # mypy takes their methods for tensors
 

@@ -18,12 +18,12 @@ from .structures import EdgeFunctions, Structures
 
 
 class Prediction(NamedTuple):
-    """What the model says of some atoms."""
+    """Predicted targets and the features of the atoms."""
 
     values: Dict[str, List[torch.Tensor]]
-    """Of every target its blocks, ``(centers, *components, properties)``."""
+    """Blocks of every target, ``(centers, *components, properties)``"""
     features: torch.Tensor
-    """Of the atoms, ``(atoms, features)``"""
+    """``(atoms, features)``"""
 
 
 class Model(torch.nn.Module):
@@ -33,12 +33,12 @@ class Model(torch.nn.Module):
         y_i^{\lambda\sigma} = \sum_b c_b(p_i) \, B_b^{\lambda\sigma}(x_i)
 
     with the neighbor density :math:`x_i`, its power spectrum :math:`p_i`, coefficients
-    :math:`c_b` from a neural network and tensors :math:`B_b` of the symmetry of the
+    :math:`c_b` from a neural network and tensors :math:`B_b` with the symmetry of the
     target: Domina, Bigi, Pegolo and Ceriotti, `arXiv:2505.05404
     <https://arxiv.org/abs/2505.05404>`_.
 
     :param hypers: hyperparameters of the model.
-    :param atomic_types: the types of atoms that it is for, in ascending order.
+    :param atomic_types: the supported atom types, in ascending order.
     :raises ValueError: if hyperparameters contradict each other.
     """
 
@@ -77,7 +77,7 @@ class Model(torch.nn.Module):
         if num_sums is not None:
             self.neighbor_sum = NeighborSum(expansion, self.num_features, num_sums)
             num_channels += num_sums
-        self.atom_pairs: Optional[AtomPairs] = None  # with the first target of pairs
+        self.atom_pairs: Optional[AtomPairs] = None  # made for the first pair target
         pair_channels = 3 * hypers["atom_pairs"]["num_channels"]
         self.readouts = torch.nn.ModuleDict(
             {
@@ -102,9 +102,9 @@ class Model(torch.nn.Module):
 
         :param structures: structures, whose atoms are stacked in order.
         :param targets: the targets to predict; other names are ignored.
-        :param atoms: the atoms to predict them for, and the first atoms of pairs,
-            ``(selected atoms,)``; all by default.
-        :param surroundings: those of the structures, if they are known.
+        :param atoms: predict only these atoms, and pairs whose first atom is among
+            them, ``(selected atoms,)``; all by default.
+        :param surroundings: the result of :meth:`look`, if already computed.
         :return: the contributions of atoms, and the values of pairs of atoms.
         """
         if surroundings is None:
@@ -135,7 +135,7 @@ class Model(torch.nn.Module):
 
     @torch.jit.export
     def look(self, structures: Structures) -> Surroundings:
-        """What every atom sees: the edges, and the density that is made of them.
+        """Compute the edges, and the neighbor density from them.
 
         :param structures: structures, whose atoms are stacked in order.
         """
@@ -144,13 +144,13 @@ class Model(torch.nn.Module):
 
     @torch.jit.export
     def has_pairs(self, targets: List[str]) -> bool:
-        """Whether some targets are of pairs of atoms."""
+        """Whether any of the targets is one of pairs of atoms."""
         readout = self.readouts["atom_pair"]
         return len(readout.symmetries(targets)) > 0  # type: ignore[operator]
 
     @torch.jit.export
     def reads_density(self, targets: List[str]) -> bool:
-        """Whether some targets are made of the density: all but scalars of atoms."""
+        """Whether any target needs the density, as all but scalars of atoms do."""
         of_atoms = self.readouts["atom"].reads_density(targets)  # type: ignore[operator]
         return self.has_pairs(targets) or of_atoms
 
@@ -158,18 +158,18 @@ class Model(torch.nn.Module):
     def last_layer_features(
         self, features: torch.Tensor, targets: List[str]
     ) -> Dict[str, torch.Tensor]:
-        """The features of atoms of which some targets are linear functions.
+        """The inputs of the last linear layer of some targets of atoms.
 
-        :param features: as :meth:`forward` gives them, ``(atoms, features)``
+        :param features: as returned by :meth:`forward`, ``(atoms, features)``
         :param targets: targets of atoms.
-        :return: for each of them ``(atoms, features)``
+        :return: for each target, ``(atoms, features)``
         """
         readout = self.readouts["atom"]
         return readout.last_layer_features(features, targets)  # type: ignore[operator]
 
     @torch.jit.export
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
-        """The neighbor lists that structures need."""
+        """The neighbor lists that structures must have."""
         lists = self.density.requested_neighbor_lists()
         lists.append(self.edges.neighbor_list)
         if self.atom_pairs is not None:
@@ -187,8 +187,8 @@ class Model(torch.nn.Module):
 
         :param name: name of the target.
         :param center: ``atom`` or ``atom_pair``.
-        :param blocks: what its blocks are made of.
-        :param exchange: symmetry under exchange of atoms or indices, if there is one.
+        :param blocks: irreps and shape of each block.
+        :param exchange: symmetry under exchange of atoms or indices, if any.
         :raises ValueError: if the model can't predict it, saying why.
         """
         readouts: Any = self.readouts  # mypy takes their attributes for tensors
@@ -207,7 +207,7 @@ class Model(torch.nn.Module):
         return {n: head for readout in readouts for n, head in readout.heads.items()}
 
     def keep_targets(self, names: Set[str]) -> None:
-        """Forget all other targets, and what only they need."""
+        """Remove all other targets, and what only they need."""
         readout: Any
         for readout in self.readouts.values():
             readout.keep(names)
@@ -217,16 +217,16 @@ class Model(torch.nn.Module):
             self.neighbor_sum = None
 
     def add_types(self, atomic_types: List[int], known: torch.Tensor) -> None:
-        """Make room for further types, with ``species: {type: tensor_reduced}``.
+        """Add atom types to a model with ``species: {type: tensor_reduced}``.
 
         :param atomic_types: all types, in ascending order.
-        :param known: places of the known types among them.
+        :param known: positions of the known types among them.
         """
         self.density.add_types(atomic_types, known)
         self.network.add_types(len(atomic_types), known)  # type: ignore[operator]
 
     def reach(self) -> float:
-        """How far away atoms may be on which predictions depend."""
+        """The largest distance of atoms that a prediction depends on."""
         if self.long_range is not None:
             return math.inf
         steps = 1 + self.hypers["messages"]["layers"]
@@ -238,9 +238,9 @@ class Model(torch.nn.Module):
         return reach
 
     def calibrate(self, batches: Sequence[Structures]) -> None:
-        """Set the scales of density and messages, if that has not been done yet.
+        """Set the scales of density and messages, unless they are set already.
 
-        :param batches: typical structures, some at a time.
+        :param batches: typical structures, in batches.
         """
         if not self.density.is_calibrated:
             self.density.calibrate(batches, lambda batch: self.look(batch).density)
@@ -254,7 +254,7 @@ def _of_first_atoms(
     atoms: torch.Tensor,
     num_atoms: int,
 ) -> Dict[str, List[torch.Tensor]]:
-    """The values of pairs whose first atom is among some atoms."""
+    """The values of pairs whose first atom is among ``atoms``."""
     is_selected = torch.zeros(num_atoms, dtype=torch.bool, device=first.device)
     is_selected[atoms] = True
     rows = torch.where(is_selected[first])[0]

@@ -1,7 +1,4 @@
-"""The network: from the invariants of an atom to its features.
-
-The coefficients of a target are a linear function of the features, see ``readout/``.
-"""
+"""The network, from the invariants of an atom to its features."""
 
 from typing import List
 
@@ -19,7 +16,7 @@ def _perceptron(num_inputs: int, width: int, num_layers: int) -> torch.nn.Sequen
 
 
 class SeparateNetworks(torch.nn.Module):
-    """One layer-normalised multilayer perceptron for every center type.
+    """A layer-normalised multilayer perceptron for each center type.
 
     Behler and Parrinello, `PRL 98, 146401 (2007)
     <https://doi.org/10.1103/PhysRevLett.98.146401>`_.
@@ -46,7 +43,7 @@ class SeparateNetworks(torch.nn.Module):
     def forward(
         self, invariants: torch.Tensor, center_type: torch.Tensor
     ) -> torch.Tensor:
-        """Apply to every atom the network of its type.
+        """Apply the network of its type to each atom.
 
         :param invariants: ``(atoms, num_inputs)``
         :param center_type: index of the type, ``(atoms,)``
@@ -65,10 +62,10 @@ class SeparateNetworks(torch.nn.Module):
 
 
 class EmbeddedNetwork(torch.nn.Module):
-    r"""One layer-normalised multilayer perceptron, told the center type.
+    r"""One layer-normalised multilayer perceptron for all center types.
 
     The first hidden layer is :math:`\mathrm{SiLU}(s_q \odot W p + t_q)` with a learned
-    scale and shift for every center type :math:`q`.
+    scale and shift for each center type :math:`q`.
 
     :param num_types: number of center types.
     :param num_inputs: number of invariants.
@@ -101,10 +98,6 @@ class EmbeddedNetwork(torch.nn.Module):
         return self.rest(torch.nn.functional.silu(hidden))
 
     def add_types(self, num_types: int, known: torch.Tensor) -> None:
-        """Make room for further center types.
-
-        :param num_types: number of all types.
-        :param known: places of the known types among them.
-        """
+        """Add center types; ``known`` has the positions of the known ones among all."""
         self.scale = with_new_rows(self.scale, known, num_types)
         self.shift = with_new_rows(self.shift, known, num_types)

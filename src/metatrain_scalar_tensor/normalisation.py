@@ -1,4 +1,4 @@
-"""Sizes taken from data, to divide by: what symmetry makes zero must stay zero."""
+"""Sizes of quantities in the data, safe to divide by where symmetry makes them zero."""
 
 from typing import Callable, Iterable, List, Sequence
 
@@ -7,18 +7,18 @@ import torch
 from .structures import Structures
 
 
-RELATIVE_FLOOR = 3e-2  # of root mean squares; chosen in docs/theory.md
+RELATIVE_FLOOR = 3e-2  # for root mean squares; docs/theory.md has the reasons
 
 
 def with_floor(sizes: torch.Tensor, floor: float = RELATIVE_FLOOR) -> torch.Tensor:
-    """Sizes of several quantities of one kind that are safe to divide by.
+    """Raise small sizes to a floor, to make them safe to divide by.
 
-    Symmetry makes some of them zero, up to rounding: odd ``l`` in a perfect crystal,
-    say. Divided by their own size, they would be noise of size one.
+    Symmetry makes some quantities zero up to rounding, such as odd ``l`` in a perfect
+    crystal. Divided by their own size, they would become noise of order one.
 
-    :param sizes: root mean squares, not negative.
-    :param floor: smallest size that is left, relative to the largest one.
-    :return: likewise; ones if all sizes are zero.
+    :param sizes: root mean squares of quantities of one kind, not negative.
+    :param floor: smallest allowed size, relative to the largest one.
+    :return: the sizes, in the same shape; ones if all sizes are zero.
     """
     largest = sizes.max()
     return torch.where(largest > 0, sizes.clamp(min=floor * largest), 1.0)
@@ -28,11 +28,11 @@ def root_mean_squares(
     batches: Iterable[Structures],
     quantities: Callable[[Structures], Sequence[torch.Tensor]],
 ) -> torch.Tensor:
-    """Sizes of some quantities over structures, with the floor of :func:`with_floor`.
+    """Root mean squares of quantities, with the floor of :func:`with_floor`.
 
-    :param batches: the structures, some at a time.
-    :param quantities: the quantities of some structures, in any shapes.
-    :return: a size for every quantity, in float64.
+    :param batches: structures, in batches.
+    :param quantities: computes the quantities of a batch, tensors of any shape.
+    :return: one size for each quantity, in float64.
     """
     sums: List[torch.Tensor] = []
     counts: List[torch.Tensor] = []

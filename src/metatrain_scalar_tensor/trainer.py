@@ -1,4 +1,4 @@
-"""The training, as metatrain calls it."""
+"""The training loop that metatrain calls."""
 
 import logging
 import math
@@ -38,7 +38,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
 
     def __init__(self, hypers: TrainerHypers) -> None:
         super().__init__(hypers)
-        # the state, as of the last complete epoch
+        # the state after the last complete epoch
         self.epoch: Optional[int] = None
         self.seed = torch.initial_seed()
         self.state: Optional[Dict[str, Any]] = None  # optimizer, scheduler, average
@@ -61,9 +61,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
         :param train_datasets: training sets.
         :param val_datasets: validation sets, which select the best epoch.
         :param checkpoint_dir: where to write checkpoints.
-        :raises ValueError: if hyperparameters contradict each other, or if a target
-            can't be used as it is.
-        :raises RuntimeError: if the loss stops being a finite number.
+        :raises ValueError: if hyperparameters contradict each other, or the data can't
+            be used.
+        :raises RuntimeError: if the loss is no longer finite.
         """
         check_hypers(self.hypers)
         processes = start_processes(self.hypers, devices)
@@ -88,9 +88,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
         )
         calibrate(model, train_datasets, self.hypers["batch_size"])
         fit = Fit(model, self.hypers, loaders, processes, sparsify)
-        if not model.has_new_weights:  # to which the old state does not apply
+        if not model.has_new_weights:  # the old optimizer state would not fit these
             fit.load_state_dict(self.state)
-        if not processes.is_distributed:  # whose wrapper must see every forward pass
+        if not processes.is_distributed:  # DDP needs every forward pass of its wrapper
             loaders.keep_geometry(model, fit.runner.has_gradients)
 
         log = Log(model.dataset_info, processes.rank)
@@ -123,29 +123,24 @@ class Trainer(TrainerInterface[TrainerHypers]):
         log.write_exported(
             self.selection.epoch, self.hypers["num_epochs"], self.selection.results
         )
-        del fit  # the distributed wrapper ends first, then all processes together
+        del fit  # the distributed wrapper must go before the process group
         processes.end()
 
     def _seed_epoch(self, epoch: int) -> None:
-        """Make the random numbers of an epoch independent of all earlier ones.
-
-        The order of the batches is then the same in a run that was interrupted and
-        restarted as in one that was not.
-        """
+        """Make the batches of an epoch the same with and without a restart."""
         seed = (self.seed + epoch) % 2**32
         torch.manual_seed(seed)
         np.random.seed(seed)
         random.seed(seed)
 
     def save_checkpoint(self, model: ModelInterface, path: Union[str, Path]) -> None:
-        """Write the state of model and training to a file.
+        """Write the state of model and training to a file, all or nothing.
 
-        The file is complete or not there: an interruption leaves an earlier one as it
-        was.
+        An interruption leaves an earlier file unchanged.
 
         :param model: the model.
         :param path: the file.
-        :raises OSError: if it can't be written, as on a full disk.
+        :raises OSError: if it can't be written, for example on a full disk.
         """
         checkpoint = model.get_checkpoint()
         checkpoint.update(
@@ -171,7 +166,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
             raise OSError(
                 f"the checkpoint '{path}' could not be written, most likely because "
                 "the disk or your quota is full: make room, then go on with 'mtt train "
-                "... --restart auto'. Earlier checkpoints are as they were. The error "
+                "... --restart auto'. Earlier checkpoints are unchanged. The error "
                 f"was: {reason}"
             ) from error
 
@@ -182,13 +177,12 @@ class Trainer(TrainerInterface[TrainerHypers]):
         hypers: TrainerHypers,
         context: Literal["restart", "finetune"],
     ) -> "Trainer":
-        """Create the trainer of a checkpoint.
+        """Create a trainer from a checkpoint.
 
-        :param checkpoint: checkpoint, of the current version.
+        :param checkpoint: checkpoint of the current version.
         :param hypers: hyperparameters of the training.
-        :param context: ``restart`` goes on where the training stopped, ``finetune``
-            begins anew.
-        :return: the trainer.
+        :param context: ``restart`` continues where the training stopped, ``finetune``
+            starts a new one.
         """
         trainer = cls(hypers)
         if context == "restart":
@@ -200,11 +194,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
 
     @classmethod
     def upgrade_checkpoint(cls, checkpoint: Dict[str, Any]) -> Dict[str, Any]:
-        """Refuse a checkpoint of another version: there was no release yet.
+        """Return a checkpoint of the current version, and refuse all others.
 
-        :param checkpoint: checkpoint of any version.
-        :return: the checkpoint, of the current version.
-        :raises RuntimeError: if its version is another one.
+        :raises RuntimeError: if the checkpoint has a different version.
         """
         return checkpoints.check_version(
             checkpoint, "trainer", cls.__checkpoint_version__

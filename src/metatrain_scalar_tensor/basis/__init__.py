@@ -13,9 +13,9 @@ from .vectors import VectorBasis
 
 
 class ScalarBasis(torch.nn.Module):
-    """The number one: a scalar is its own coefficient."""
+    """The constant 1: a scalar is its own coefficient."""
 
-    max_rank = 0  # of the products that are needed
+    max_rank = 0  # largest rank of the products that are needed
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,10 +29,10 @@ class ScalarBasis(torch.nn.Module):
 def tensor_kinds(
     irrep: Irrep, max_angular: int, num_inputs: int, num_channels: int
 ) -> List[Any]:
-    """The modules that make the tensors of one symmetry: one for every kind.
+    """The modules that build the tensors of one symmetry, one for each kind.
 
-    Each has ``num_tensors``, the largest ``max_rank`` of the products that it needs,
-    and ``forward(density, products)``, which returns ``(atoms, 2λ + 1, num_tensors)``.
+    Each has ``num_tensors``, the ``max_rank`` of the products that it needs, and
+    ``forward(density, products)``, which returns ``(atoms, 2λ + 1, num_tensors)``.
 
     :param irrep: the symmetry ``(λ, σ)``.
     :param max_angular: largest angular channel of the density.
@@ -55,7 +55,7 @@ def tensor_kinds(
 
 
 class TensorBasis(torch.nn.Module):
-    """All the tensors of one symmetry.
+    """All tensors of one symmetry.
 
     :param irrep: the symmetry ``(λ, σ)``.
     :param hypers: how many tensors to use.
@@ -97,7 +97,7 @@ class TensorBasis(torch.nn.Module):
         """Build the tensors.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
-        :param products: products of two of its channels; none are needed for scalars.
+        :param products: products of two of its channels; not used for scalars.
         :return: ``(atoms, 2λ + 1, num_tensors)``
         """
         tensors: List[torch.Tensor] = []
@@ -110,7 +110,7 @@ class TensorBasis(torch.nn.Module):
 
 
 def basis_name(irrep: Irrep) -> str:
-    """Key under which the tensors of a symmetry are kept: ``lambda_2_sigma_1``."""
+    """The name of a symmetry, such as ``lambda_2_sigma_1``."""
     return f"lambda_{irrep.o3_lambda}_sigma_{irrep.o3_sigma}"
 
 
@@ -133,9 +133,8 @@ class TensorBases(torch.nn.Module):
         self.of_symmetry = torch.nn.ModuleDict()
 
     def add(self, irrep: Irrep) -> None:
-        """Make the tensors of one symmetry available.
+        """Add the tensors of a symmetry (λ, σ), unless they are there already.
 
-        :param irrep: the symmetry (λ, σ); nothing happens if it is there already.
         :raises ValueError: as :class:`TensorBasis`.
         """
         name = basis_name(irrep)
@@ -151,10 +150,7 @@ class TensorBases(torch.nn.Module):
 
     @torch.jit.unused
     def keep(self, names: Set[str]) -> None:
-        """Forget the tensors of other symmetries.
-
-        :param names: the symmetries that are needed, by their :func:`basis_name`.
-        """
+        """Remove all symmetries but those with these names."""
         for name in set(self.of_symmetry) - names:
             del self.of_symmetry[name]
         if not self.read_density(list(names)):
@@ -164,10 +160,10 @@ class TensorBases(torch.nn.Module):
     def only_used_by(
         self, names: Set[str], names_of_others: Set[str]
     ) -> List[torch.nn.Module]:
-        """The parts that some symmetries need, and no others.
+        """The modules that some symmetries need and others do not.
 
-        :param names: these symmetries, by their :func:`basis_name`.
-        :param names_of_others: the others, likewise.
+        :param names: names of these symmetries.
+        :param names_of_others: names of the others.
         """
         own: List[torch.nn.Module] = [
             basis
@@ -180,27 +176,24 @@ class TensorBases(torch.nn.Module):
 
     @torch.jit.export
     def read_density(self, names: List[str]) -> bool:
-        """Whether tensors are made of the density: of all symmetries but scalars.
-
-        :param names: the symmetries, by their :func:`basis_name`.
-        """
+        """Whether any of these symmetries needs the density, as all but scalars do."""
         for name, basis in self.of_symmetry.items():
             if name in names and not basis.is_scalar:
                 return True
         return False
 
     def num_tensors(self, irrep: Irrep) -> int:
-        """Number of tensors of a symmetry that has been added."""
+        """Number of tensors of a symmetry."""
         return cast(TensorBasis, self.of_symmetry[basis_name(irrep)]).num_tensors
 
     def forward(
         self, density: List[torch.Tensor], names: List[str]
     ) -> Dict[str, torch.Tensor]:
-        """Build the tensors, each once for all targets.
+        """Build the tensors of the symmetries that are needed.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
-        :param names: the symmetries that are needed, by their :func:`basis_name`.
-        :return: for each of them ``(atoms, 2λ + 1, tensors)``.
+        :param names: names of the symmetries.
+        :return: for each symmetry, ``(atoms, 2λ + 1, tensors)``
         """
         products = Products([], [])
         if self.products is not None and self.read_density(names):

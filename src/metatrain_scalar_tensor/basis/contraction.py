@@ -4,9 +4,9 @@ import torch
 
 
 class Contraction(torch.nn.Linear):
-    """Linear combinations of channels, of the same size as the channels.
+    """Linear combinations of channels, initially as large as the channels.
 
-    They are the same for all center types, which differ by their coefficients.
+    They are shared by all center types, which differ in their coefficients only.
 
     :param num_inputs: number of channels.
     :param num_outputs: number of learned channels.

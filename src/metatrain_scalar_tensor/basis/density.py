@@ -19,7 +19,7 @@ class DensityBasis(torch.nn.Module):
     :param num_channels: number of contractions.
     """
 
-    max_rank = 0  # of the products that are needed
+    max_rank = 0  # largest rank of the products that are needed
 
     def __init__(self, o3_lambda: int, num_inputs: int, num_channels: int) -> None:
         super().__init__()
@@ -28,10 +28,5 @@ class DensityBasis(torch.nn.Module):
         self.contraction = Contraction(num_inputs, num_channels)
 
     def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
-        """Build the tensors.
-
-        :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
-        :param products: not needed.
-        :return: ``(atoms, 2λ + 1, num_tensors)``
-        """
+        """Build the tensors, ``(atoms, 2λ + 1, num_tensors)``."""
         return self.contraction(density[self.o3_lambda])

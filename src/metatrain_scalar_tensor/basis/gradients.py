@@ -5,7 +5,7 @@ import torch
 from .contraction import Contraction
 
 
-NUM_HIDDEN = 64  # of the invariant
+NUM_HIDDEN = 64  # hidden width of the invariant
 
 
 class GradientBasis(torch.nn.Module):
@@ -23,8 +23,8 @@ class GradientBasis(torch.nn.Module):
 
     with channels :math:`y`, learned combinations of the other tensors of the symmetry:
     TraceGrad, Yin et al., `arXiv:2405.05722 <https://arxiv.org/abs/2405.05722>`_. They
-    bring a nonlinear function of the tensors without breaking equivariance, and here
-    are written out, so that nothing is differentiated in a forward pass.
+    are nonlinear functions of the tensors that keep equivariance. The derivative is
+    written out, so that a forward pass needs no automatic differentiation.
 
     :param num_inputs: number of tensors of the symmetry.
     :param num_channels: number of channels, and of gradients.
@@ -35,7 +35,7 @@ class GradientBasis(torch.nn.Module):
         self.num_tensors = num_channels
         self.channels = Contraction(num_inputs, num_channels)
         self.hidden = torch.nn.Linear(num_channels * num_channels, NUM_HIDDEN)
-        # so that the gradients are as large as the channels
+        # scaled to make the gradients as large as the channels
         weights = torch.randn(NUM_HIDDEN) * (2 * num_channels / NUM_HIDDEN) ** 0.5
         self.weights = torch.nn.Parameter(weights)
         torch.nn.init.normal_(self.hidden.weight, std=1 / num_channels)
@@ -45,7 +45,7 @@ class GradientBasis(torch.nn.Module):
         return torch.nn.functional.silu(self._hidden(y)) @ self.weights
 
     def forward(self, tensors: torch.Tensor) -> torch.Tensor:
-        """Differentiate.
+        """Evaluate the gradients.
 
         :param tensors: ``(atoms, 2λ + 1, num_inputs)``
         :return: ``(atoms, 2λ + 1, num_channels)``

@@ -1,4 +1,4 @@
-"""Products of learned functions on the sphere, coupled to every rank at once."""
+"""Products of learned functions on the sphere, coupled to all ranks at once."""
 
 import math
 from typing import List, NamedTuple
@@ -10,14 +10,14 @@ from .contraction import Contraction
 
 
 class Products(NamedTuple):
-    """Tensors of second order in the density, for every λ from 0 on."""
+    """Tensors of second order in the density, for λ = 0, 1, ..."""
 
     proper: List[torch.Tensor]  # (atoms, 2λ + 1, channels)
     pseudo: List[torch.Tensor]
 
 
 class SphereProducts(torch.nn.Module):
-    r"""All couplings of two density channels, for all symmetries together.
+    r"""All couplings of two density channels, for all symmetries at once.
 
     Learned channels of the density are functions on the unit sphere,
     :math:`y_c(\hat r) = \sum_{l \ge 1, m} y_{c,lm} Y_{lm}(\hat r)`, and so are their
@@ -29,13 +29,12 @@ class SphereProducts(torch.nn.Module):
         \qquad
         B_c^{\lambda -} = \{y_c, z_c\}_\lambda,
 
-    the former with the couplings of even :math:`l_1 + l_2 + \lambda`, proper tensors,
-    the latter with the odd ones, pseudotensors. The channels weigh the ``l``
-    differently, so that sums over them reach every coupling by itself (the argument of
-    the tensor-reduced densities, Darby et al., `arXiv:2210.01705
-    <https://arxiv.org/abs/2210.01705>`_).
-    ``l = 0`` is left out: its product is a scalar times a density channel, and scalars
-    are what the coefficients are for.
+    where the former have the couplings of even :math:`l_1 + l_2 + \lambda`, proper
+    tensors, and the latter the odd ones, pseudotensors. The channels weight the ``l``
+    differently, so that sums over channels can single out every coupling (the argument
+    for tensor-reduced densities, Darby et al., `arXiv:2210.01705
+    <https://arxiv.org/abs/2210.01705>`_). ``l = 0`` is left out: its products are a
+    scalar times a density channel, which the coefficients already provide.
 
     :param max_angular: largest angular channel of the density, at least 1.
     :param num_inputs: number of channels of the density.
@@ -45,8 +44,8 @@ class SphereProducts(torch.nn.Module):
     def __init__(self, max_angular: int, num_inputs: int, num_channels: int) -> None:
         super().__init__()
         self.max_angular = max_angular
-        # of l = 1, 2, ...; functions to which every l contributes alike, and of a size
-        # that gives products with components of about 1
+        # for l = 1, 2, ...; all l contribute equally to the functions, whose size gives
+        # products with components of about 1
         self.channels = torch.nn.ModuleList(
             Contraction(
                 num_inputs,
@@ -55,22 +54,22 @@ class SphereProducts(torch.nn.Module):
             )
             for l in range(1, max_angular + 1)
         )
-        self.atoms_at_a_time = 128  # whose functions stay in the processor's cache
+        self.atoms_at_a_time = 128  # their functions fit into the processor's cache
         self.max_lambda = -1
         self.reach(0)
 
     def reach(self, o3_lambda: int) -> None:
-        """Make products up to a rank available, on the smallest sufficient grid."""
+        """Compute products up to a rank, on the smallest sufficient grid."""
         if o3_lambda > self.max_lambda:
             self.max_lambda = o3_lambda
             self.sphere = SphereGrid(self.max_angular, 2 * self.max_angular + o3_lambda)
 
     def forward(self, density: List[torch.Tensor], with_pseudo: bool) -> Products:
-        """Multiply.
+        """Multiply the channels.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
         :param with_pseudo: whether to compute pseudotensors.
-        :return: for every λ in :meth:`reach`, ``(atoms, 2λ + 1, num_channels)``.
+        :return: for every λ in :meth:`reach`, ``(atoms, 2λ + 1, num_channels)``
         """
         parts: List[torch.Tensor] = []
         for i, contraction in enumerate(self.channels):
@@ -106,15 +105,10 @@ class ProductBasis(torch.nn.Module):
         super().__init__()
         self.o3_lambda, self.proper = irrep.o3_lambda, irrep.o3_sigma == 1
         self.num_tensors = num_channels
-        self.max_rank = irrep.o3_lambda  # of the products that are needed
+        self.max_rank = irrep.o3_lambda  # largest rank of the products that are needed
 
     def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
-        """Choose the tensors.
-
-        :param density: not needed.
-        :param products: the products of every symmetry.
-        :return: ``(atoms, 2λ + 1, num_tensors)``
-        """
+        """Select the tensors, ``(atoms, 2λ + 1, num_tensors)``."""
         tensors = products.proper if self.proper else products.pseudo
         return tensors[self.o3_lambda]
 
@@ -123,9 +117,9 @@ class AxialBasis(torch.nn.Module):
     r"""Pseudovectors times density channels: pseudotensors of third order.
 
     :math:`[\{y_c, z_c\}_1 \otimes w_c^{\lambda - 1}]_\lambda` with learned combinations
-    of the pseudovectors. At chiral sites with an axis of high order (C6) a density of
-    finitely many ``l`` has no pseudotensor of second order with even λ; these are the
-    lowest that do not vanish.
+    of the pseudovectors. At chiral sites with an axis of high order (C6), pseudotensors
+    of second order with even λ vanish for a density with finitely many ``l``; these are
+    the lowest that do not.
 
     :param o3_lambda: rank of the tensors, at least 2.
     :param num_inputs: number of channels of the density.
@@ -142,12 +136,7 @@ class AxialBasis(torch.nn.Module):
         self.couple = CoupledProduct(1, self.rank, o3_lambda)
 
     def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
-        """Build the tensors.
-
-        :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
-        :param products: the products of every symmetry.
-        :return: ``(atoms, 2λ + 1, num_tensors)``
-        """
+        """Build the tensors, ``(atoms, 2λ + 1, num_tensors)``."""
         return self.couple(self.mix(products.pseudo[1]), self.w(density[self.rank]))
 
 
@@ -170,12 +159,7 @@ class TripleBasis(torch.nn.Module):
         )
 
     def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
-        """Build the pseudoscalars.
-
-        :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
-        :param products: the products of every symmetry.
-        :return: ``(atoms, 1, num_tensors)``
-        """
+        """Build the pseudoscalars, ``(atoms, 1, num_tensors)``."""
         scalars: List[torch.Tensor] = []
         for i, w in enumerate(self.w):
             triple = products.pseudo[i + 1] * w(density[i + 1])

@@ -24,18 +24,18 @@ class VectorBasis(torch.nn.Module):
       :math:`[b^{\lambda-1} \otimes (b \times c)]_\lambda`; for λ = 0 the triple product
       :math:`a \cdot (b \times c)`.
 
-    The vectors are contractions of the l = 1 density, shortened to
+    The vectors are contractions of the l = 1 density, scaled to
     :math:`v / \sqrt{1 + |v|^2}` so that high powers neither explode nor vanish.
 
     :param irrep: symmetry of the tensors.
     :param num_inputs: number of channels of the density.
     """
 
-    vector: torch.Tensor  # index of the vectors that are multiplied with ...
-    lower: torch.Tensor  # ... these tensors of the rank below, at every rank
-    last_vector: torch.Tensor  # and for the last rank
+    vector: torch.Tensor  # indices of the vectors that are multiplied with ...
+    lower: torch.Tensor  # ... these tensors of the rank below
+    last_vector: torch.Tensor  # the same for the last rank
     last_lower: torch.Tensor
-    max_rank = 0  # of the products that are needed
+    max_rank = 0  # largest rank of the products that are needed
 
     def __init__(self, irrep: Irrep, num_inputs: int) -> None:
         super().__init__()
@@ -46,11 +46,11 @@ class VectorBasis(torch.nn.Module):
         self.raise_rank = torch.nn.ModuleList(
             CoupledProduct(1, l, l + 1, unit=True) for l in range(o3_lambda)
         )
-        # P_l is b times the first and a times every tensor of P_(l - 1), ...
+        # P_l is b times the first and a times every tensor of P_(l - 1);
         vector, lower = [1] + o3_lambda * [0], [0, *range(o3_lambda)]
         self.register_buffer("vector", torch.tensor(vector), persistent=False)
         self.register_buffer("lower", torch.tensor(lower), persistent=False)
-        # ... and the tensors are P_λ and c times every one, or vector products
+        # the last rank adds c times every tensor of P_(λ - 1), or has vector products
         if self.proper:
             vector, lower = vector + o3_lambda * [2], lower + list(range(o3_lambda))
         else:
@@ -60,18 +60,13 @@ class VectorBasis(torch.nn.Module):
         self.register_buffer("last_lower", torch.tensor(lower), persistent=False)
 
     def forward(self, density: List[torch.Tensor], products: Products) -> torch.Tensor:
-        """Build the tensors.
-
-        :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
-        :param products: not needed.
-        :return: ``(atoms, 2λ + 1, 2λ + 1)``, the tensors along the last axis.
-        """
+        """Build the tensors, ``(atoms, 2λ + 1, num_tensors)``."""
         vectors = self.vectors(density[1])  # (atoms, 3, 3)
         vectors = vectors * torch.rsqrt(1.0 + vectors.pow(2).sum(1, keepdim=True))
         factors = vectors.index_select(2, self.vector)  # b, a, a, ...
         if not self.proper:
             a, b, c = vectors.split(1, dim=2)
-            # (y, z, x) is a cyclic permutation: the vector product has its usual form
+            # the cross product is the same in the order (y, z, x), a cyclic permutation
             vectors = torch.linalg.cross(
                 torch.cat([a, a, b], dim=2), torch.cat([b, c, c], dim=2), dim=1
             )

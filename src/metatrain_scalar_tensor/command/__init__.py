@@ -25,13 +25,14 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="folder for the report, for several runs with a folder in it for each",
+        help="folder for the report; with several runs, it gets a folder for each",
     )
     parser.add_argument(
         "--data",
         type=Path,
         metavar="OPTIONS.yaml",
-        help="other data than those of the run: options of 'mtt eval', with targets",
+        help="evaluate on other data than the run's: options of 'mtt eval', with "
+        "targets",
     )
     parser.set_defaults(run=lambda o: write_reports(o.runs, o.output, o.data))
 
@@ -65,23 +66,23 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 def main(arguments: Optional[List[str]] = None) -> None:
     """Run the command.
 
-    :param arguments: command line; ``None`` for that of the process.
+    :param arguments: command-line arguments; ``None`` for those of the process.
     """
     parser = argparse.ArgumentParser(prog="scalar-tensor", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_report(
         commands.add_parser(
             "report",
-            help="errors and pictures of trainings",
-            description="Errors and pictures of trainings, of their test sets or, "
-            "without one, of their validation sets. They go to RUN/report: open "
+            help="errors and plots of training runs",
+            description="Writes errors and plots of training runs, for their test sets "
+            "or, without one, for their validation sets. They go to RUN/report: open "
             "index.html in it.",
         )
     )
     _add_convert(
         commands.add_parser(
             "convert",
-            help="nine numbers of six, for symmetric tensors",
+            help="nine numbers from six, for symmetric tensors",
             description="Writes an extxyz file in which symmetric tensors of rank 2 "
             "have all nine numbers, as metatrain reads them.",
         )
@@ -89,9 +90,9 @@ def main(arguments: Optional[List[str]] = None) -> None:
     _add_export(
         commands.add_parser(
             "export",
-            help="a model of some of its targets",
-            description="Exports a model of some of its targets only. It reaches no "
-            "further than these: energies one cutoff, where tensors need two.",
+            help="a model with some of its targets",
+            description="Exports a model with some of its targets only. It reaches no "
+            "further than these need: energies one cutoff, tensors two.",
         )
     )
     options = parser.parse_args(arguments)

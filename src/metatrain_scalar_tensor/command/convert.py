@@ -1,4 +1,4 @@
-"""Symmetric tensors that are written as six numbers."""
+"""Converts symmetric tensors of six numbers to nine."""
 
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
@@ -12,19 +12,19 @@ ORDERS: Dict[str, Tuple[str, ...]] = {
     "vasp": ("xx", "yy", "zz", "xy", "yz", "xz"),
     "cp2k": ("xx", "yy", "zz", "xy", "xz", "yz"),
 }
-"""``voigt`` is also that of ASE's stress, ``vasp`` that of GPUMD's TNEP, ``cp2k`` that
-of LAMMPS."""
+"""ASE's stress also has the order ``voigt``, GPUMD's TNEP ``vasp``, LAMMPS ``cp2k``."""
 
 
 def convert(file: Path, output: Path, keys: List[str], order: str) -> None:
     """Write a file in which symmetric tensors have all nine numbers.
 
     :param file: extxyz file with six numbers for each tensor.
-    :param output: the file to write; everything else in it is as it was.
+    :param output: the file to write; everything else is copied.
     :param keys: names of the tensors, of structures or of atoms. Structures without
-        them, and those that have nine numbers, stay as they are.
+        them, or with nine numbers already, do not change.
     :param order: one of :data:`ORDERS`.
-    :raises ValueError: if no structure has a key, or one has another number of numbers.
+    :raises ValueError: if no structure has a key, or a tensor has neither six nor nine
+        numbers.
     :raises OSError: if a file can't be read or written.
     """
     frames = ase.io.read(file, ":")

@@ -1,4 +1,4 @@
-"""The neighbor density: the one place that looks at the atoms around a center."""
+"""The neighbor density."""
 
 from typing import Callable, List, NamedTuple, Sequence
 
@@ -14,28 +14,28 @@ from .species import OrthogonalSpecies, TensorReducedSpecies
 
 
 class Surroundings(NamedTuple):
-    """What every atom sees."""
+    """The neighbor density of all atoms, and the edges."""
 
     density: List[torch.Tensor]  # for every l, (atoms, 2l + 1, channels)
     edges: Edges
 
 
 class Density(torch.nn.Module):
-    r"""The density of neighbors in radial functions and spherical harmonics.
+    r"""The neighbor density, expanded in radial functions and spherical harmonics.
 
     .. math::
         x_{i, qn, lm} = s_l \sum_{j: q_j = q} R_{nl}(r_{ij}) \, f_c(r_{ij}) \,
             Y_{lm}(\hat r_{ij})
 
-    as featomic's ``SphericalExpansion`` defines it, times one constant :math:`s_l` per
-    angular channel that :meth:`calibrate` sets; the channels ``qn`` may then be mixed.
+    as defined by featomic's ``SphericalExpansion``, times a constant :math:`s_l` for
+    each angular channel, set by :meth:`calibrate`. The channels ``qn`` may be mixed.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     :param atomic_types: types that neighbors can have.
-    :param engine: what evaluates it.
-    :param species: how the neighbor types enter the channels.
-    :raises ValueError: if the cutoff function is wider than the cutoff, or one that the
-        engine does not have.
+    :param engine: the implementation, ``torch`` or ``featomic``.
+    :param species: how neighbor types enter the channels.
+    :raises ValueError: if the cutoff function is wider than the cutoff, or not
+        available in the engine.
     """
 
     scale: torch.Tensor  # (max_angular + 1,)
@@ -82,17 +82,17 @@ class Density(torch.nn.Module):
                     "'type' of 'model.expansion.cutoff.smoothing' to it, or "
                     "'model.engine' to 'torch'"
                 )
-            # only here: models are to be exported without featomic's compiled library
+            # imported here, since exported models must not need featomic's library
             from .featomic import FeatomicExpansion
 
             return FeatomicExpansion(self.hypers, atomic_types)
         return FusedExpansion(self.hypers)
 
     def add_types(self, atomic_types: List[int], known: torch.Tensor) -> None:
-        """Make room for further types of neighbors, with tensor-reduced channels.
+        """Add neighbor types, with tensor-reduced channels.
 
         :param atomic_types: all types, in ascending order.
-        :param known: places of the known types among them.
+        :param known: positions of the known types among them.
         """
         self.species.add_types(len(atomic_types), known)  # type: ignore[operator]
         if not isinstance(self.expansion, FusedExpansion):
@@ -100,16 +100,16 @@ class Density(torch.nn.Module):
 
     @torch.jit.export
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
-        """The neighbor lists that the engine reads besides that of the edges."""
+        """The neighbor lists that the engine reads in addition to that of the edges."""
         return self.expansion.requested_neighbor_lists()  # type: ignore[operator]
 
     def forward(self, structures: Structures, edges: Edges) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
         :param structures: structures, whose atoms are stacked in order.
-        :param edges: their edges.
-        :return: for every ``l``, a tensor ``(atoms, 2l + 1, num_channels)``; without
-            mixing, the channels are the pairs (neighbor type, radial function).
+        :param edges: the edges of the structures.
+        :return: for every ``l``, ``(atoms, 2l + 1, num_channels)``; without mixing, the
+            channels are (neighbor type, radial function).
         """
         density = self.expansion(structures, edges, self.scale)
         return self.species(density, edges.types)
@@ -120,22 +120,22 @@ class Density(torch.nn.Module):
         batches: Sequence[Structures],
         expand: Callable[[Structures], List[torch.Tensor]],
     ) -> None:
-        """Choose the constants so that every channel ``l`` has unit mean square.
+        """Choose the constants that give every channel ``l`` unit mean square.
 
         Radial integrals and the l = 0 self-term make the channels differ by an order of
-        magnitude; networks and tensor products want them alike. A channel that symmetry
-        makes zero stays small, see :func:`with_floor`. The constants depend on nothing
-        but the structures and do not change afterwards.
+        magnitude, but networks and tensor products need similar sizes. A channel that
+        symmetry makes zero stays small, see :func:`with_floor`. The constants depend on
+        the structures only and do not change afterwards.
 
-        :param batches: typical structures, some at a time.
-        :param expand: this density, as a function of structures.
+        :param batches: typical structures, in batches.
+        :param expand: computes this density for structures.
         """
         self.scale.fill_(1.0)
         self.scale.copy_(1.0 / root_mean_squares(batches, expand))
         self.is_calibrated.fill_(True)
 
     def without_extensions(self) -> None:
-        """Change to the engine that needs no compiled library."""
+        """Switch to the engine that needs no compiled library."""
         if not isinstance(self.expansion, FusedExpansion):
             device, dtype = self.scale.device, self.scale.dtype
             self.expansion = FusedExpansion(self.hypers)

@@ -1,4 +1,4 @@
-"""The density by featomic itself: the reference."""
+"""The density computed by featomic, as a reference."""
 
 from typing import List
 
@@ -14,8 +14,8 @@ from ..structures import Edges, Structures
 class FeatomicExpansion(torch.nn.Module):
     """featomic's ``SphericalExpansion`` as dense tensors.
 
-    On the CPU, in float64 inside, and differentiable once with respect to positions and
-    cell. A model that uses it runs only where featomic's compiled library is.
+    It runs on the CPU, computes in float64, is differentiable once with respect to
+    positions and cell, and needs featomic's compiled library.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     :param atomic_types: types that neighbors can have.
@@ -24,7 +24,7 @@ class FeatomicExpansion(torch.nn.Module):
     def __init__(self, hypers: ExpansionHypers, atomic_types: List[int]) -> None:
         super().__init__()
         self.max_angular = hypers["basis"]["max_angular"]
-        # featomic's default splines, of 1e-8, are no reference for gradients
+        # featomic's default, 1e-8, is not accurate enough as a reference for gradients
         self.expansion = SphericalExpansion(
             cutoff=hypers["cutoff"],
             density=hypers["density"],
@@ -37,7 +37,7 @@ class FeatomicExpansion(torch.nn.Module):
 
     @torch.jit.export
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
-        """The neighbor list of featomic."""
+        """The neighbor list that featomic needs."""
         return self.expansion.requested_neighbor_lists()
 
     def forward(
@@ -48,11 +48,11 @@ class FeatomicExpansion(torch.nn.Module):
     ) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
-        :param structures: structures, of which only the systems are read.
-        :param edges: for the types that occur; featomic has its own neighbor list.
-        :param scale: factor of every ``l``, ``(max_angular + 1,)``
-        :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``, of the types
-            that occur.
+        :param structures: only their systems are used.
+        :param edges: only their types are used; featomic has its own neighbor list.
+        :param scale: factor for every ``l``, ``(max_angular + 1,)``
+        :return: for every ``l``, ``(atoms, 2l + 1, types · n)`` for the types that
+            occur.
         """
         neighbor_types = self.neighbor_types.to(scale.device)
         expansion = self.expansion(structures.systems)

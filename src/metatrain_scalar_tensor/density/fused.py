@@ -1,4 +1,4 @@
-"""The density in plain TorchScript: CPU and GPU, and differentiable twice."""
+"""The density in plain TorchScript, on CPU and GPU, twice differentiable."""
 
 from typing import List
 
@@ -11,16 +11,15 @@ from ..structures.radial import density_of_center
 
 
 class FusedExpansion(torch.nn.Module):
-    """featomic's ``SphericalExpansion``, with the same numbers.
+    """The same numbers as featomic's ``SphericalExpansion``.
 
-    The principal radial functions times the harmonics are summed over the neighbors of
-    each type by batched matrix products; the radial functions are then combinations of
-    these sums.
+    Batched matrix products sum the principal radial functions times the harmonics over
+    the neighbors of each type. The radial functions are combinations of these sums.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     """
 
-    self_term: torch.Tensor  # (n,), density of the center atom itself, for l = 0
+    self_term: torch.Tensor  # (n,), density of the center atom, for l = 0
 
     def __init__(self, hypers: ExpansionHypers) -> None:
         super().__init__()
@@ -31,7 +30,7 @@ class FusedExpansion(torch.nn.Module):
 
     @torch.jit.export
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
-        """None but that of the edges."""
+        """None in addition to that of the edges."""
         return []
 
     def forward(
@@ -42,11 +41,11 @@ class FusedExpansion(torch.nn.Module):
     ) -> List[torch.Tensor]:
         """Expand the density around every atom.
 
-        :param structures: structures, of which only the types are read.
-        :param edges: their edges.
-        :param scale: factor of every ``l``, ``(max_angular + 1,)``
-        :return: for every ``l``, a tensor ``(atoms, 2l + 1, types · n)``, of the types
-            that occur.
+        :param structures: only their types are used.
+        :param edges: the edges of the structures.
+        :param scale: factor for every ``l``, ``(max_angular + 1,)``
+        :return: for every ``l``, ``(atoms, 2l + 1, types · n)`` for the types that
+            occur.
         """
         of_types: List[torch.Tensor] = []
         functions_of_types = edges.radial.split(edges.num_places, 1)

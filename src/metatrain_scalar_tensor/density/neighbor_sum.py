@@ -1,4 +1,4 @@
-"""The exact neighbor sum: a density whose weights are scalars of both atoms."""
+"""The exact neighbor sum: a density weighted by learned scalars of both atoms."""
 
 from typing import List
 
@@ -17,8 +17,8 @@ class NeighborSum(torch.nn.Module):
 
     with the features :math:`h` of both atoms, functions of their invariants: the form
     in which scalar × tensor expansions are exact (Domina et al., `arXiv:2505.05404
-    <https://arxiv.org/abs/2505.05404>`_). The features of a neighbor know its own
-    neighbors, so that the result depends on atoms up to twice the cutoff away.
+    <https://arxiv.org/abs/2505.05404>`_). The features of a neighbor depend on its own
+    neighbors, and the result on atoms up to twice the cutoff away.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     :param num_features: number of features of an atom.

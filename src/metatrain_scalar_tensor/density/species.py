@@ -1,4 +1,4 @@
-"""How the type of a neighbor enters the channels of the density."""
+"""How neighbor types enter the channels of the density."""
 
 from typing import List
 
@@ -8,12 +8,12 @@ import torch
 def with_new_rows(
     table: torch.nn.Parameter, known: torch.Tensor, num_types: int
 ) -> torch.nn.Parameter:
-    """A table with a row for every type, the rows of new types at random.
+    """Add random rows for new types to a table.
 
     :param table: the rows of the known types, ``(known types, channels)``
-    :param known: places of the known types among all, ``(known types,)``
-    :param num_types: number of types.
-    :return: ``(num_types, channels)``, where new rows are distributed as known ones.
+    :param known: positions of the known types among all, ``(known types,)``
+    :param num_types: number of all types.
+    :return: ``(num_types, channels)``; new rows have the distribution of known ones.
     """
     values = table.detach()
     spread = values.std(0, correction=0)
@@ -23,7 +23,7 @@ def with_new_rows(
 
 
 class OrthogonalSpecies(torch.nn.Module):
-    """Every neighbor type has channels of its own.
+    """Separate channels for each neighbor type.
 
     :param num_types: number of types that neighbors can have.
     :param num_radial: number of radial functions.
@@ -37,10 +37,10 @@ class OrthogonalSpecies(torch.nn.Module):
     def forward(
         self, density: List[torch.Tensor], types: torch.Tensor
     ) -> List[torch.Tensor]:
-        """Add the channels of types that do not occur.
+        """Add zeros for the types that do not occur.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, types · n)``
-        :param types: index of the types of these channels, ``(types,)``
+        :param types: indices of the types that occur, ``(types,)``
         :return: for every ``l``, ``(atoms, 2l + 1, num_channels)``
         """
         if len(types) == self.num_types:
@@ -62,8 +62,8 @@ class TensorReducedSpecies(torch.nn.Module):
 
     with a learned embedding :math:`e` of the types: Darby et al., `PRL 131, 028001
     (2023) <https://doi.org/10.1103/PhysRevLett.131.028001>`_, `arXiv:2210.01705
-    <https://arxiv.org/abs/2210.01705>`_. Nothing but the embedding depends on how many
-    types there are, and a forward pass knows only those that occur in its structures.
+    <https://arxiv.org/abs/2210.01705>`_. Only the embedding depends on the number of
+    types, and a forward pass uses only those that occur in its structures.
 
     :param num_types: number of types that neighbors can have.
     :param num_radial: number of radial functions.
@@ -87,7 +87,7 @@ class TensorReducedSpecies(torch.nn.Module):
         """Mix the channels.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, types · n)``
-        :param types: index of the types of these channels, ``(types,)``
+        :param types: indices of the types that occur, ``(types,)``
         :return: for every ``l``, ``(atoms, 2l + 1, num_channels)``
         """
         embedding = self.embedding[types].unsqueeze(1)  # (types, 1, k)
@@ -98,9 +98,5 @@ class TensorReducedSpecies(torch.nn.Module):
         return mixed
 
     def add_types(self, num_types: int, known: torch.Tensor) -> None:
-        """Make room for further types.
-
-        :param num_types: number of all types.
-        :param known: places of the known types among them.
-        """
+        """Add types; ``known`` has the positions of the known ones among all."""
         self.embedding = with_new_rows(self.embedding, known, num_types)

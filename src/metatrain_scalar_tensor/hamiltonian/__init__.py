@@ -1,4 +1,4 @@
-"""Matrices between atomic orbitals, such as Hamiltonians: to targets, and back."""
+"""Matrices between atomic orbitals, such as Hamiltonians, to targets and back."""
 
 from .matrices import HOME, Matrices, bloch, near_pairs, to_matrices, to_targets
 from .orbitals import atomic_basis, atomic_types, orbital_order

@@ -1,11 +1,11 @@
-r"""Matrices between atomic orbitals, as metatrain's targets and back.
+r"""Matrices between atomic orbitals, to metatrain's targets and back.
 
-Two targets hold a matrix such as a Hamiltonian: blocks within an atom (``sample_kind:
-atom``) and blocks between two atoms (``sample_kind: atom_pair``), both of ``type:
-{spherical: {product: cartesian, irreps: basis}}``. Conventions:
+A matrix such as a Hamiltonian is split into two targets, the blocks within an atom
+(``sample_kind: atom``) and between two atoms (``sample_kind: atom_pair``), both of
+``type: {spherical: {product: cartesian, irreps: basis}}``. Conventions:
 
-- A basis says for every type of atom how many shells of every ``l`` it has, in the
-  form of metatrain's options: ``{8: [{o3_lambda: 0, o3_sigma: 1, num: 2}, ...]}``.
+- A basis has the number of shells of each ``l`` for each atom type, as in metatrain's
+  options: ``{8: [{o3_lambda: 0, o3_sigma: 1, num: 2}, ...]}``.
 - Orbitals are ordered by atom, then ``l``, then shell ``n``, then ``m = -l
   ... l`` of the real spherical harmonics (``l = 1`` is y, z, x).
 - :math:`H_{ij}(T)` is between atom ``i`` in the cell at the origin and atom ``j`` in
@@ -37,7 +37,7 @@ HOME = (0, 0, 0)  # the cell at the origin
 
 
 class _Orbitals:
-    """Places of the orbitals of a structure in its matrices.
+    """Positions of the orbitals of a structure in its matrices.
 
     :raises ValueError: if the basis lacks a type, or has an ``l`` twice.
     """
@@ -68,10 +68,10 @@ class _Orbitals:
     def block(
         self, pairs: torch.Tensor, t1: int, l1: int, t2: int, l2: int
     ) -> Tuple[torch.Tensor, torch.Tensor]:
-        """Rows and columns of blocks of a matrix.
+        """Rows and columns of the blocks of pairs of types ``t1`` and ``t2``.
 
-        :param pairs: first and second atoms, ``(pairs, 2)``, of types ``t1``, ``t2``
-        :return: places that broadcast to ``(pairs, n_1, m_1, n_2, m_2)``
+        :param pairs: first and second atoms, ``(pairs, 2)``
+        :return: indices that broadcast to ``(pairs, n_1, m_1, n_2, m_2)``
         """
         start = self.start[pairs][:, :, None, None]
         rows, columns = self.of_type[t1][l1], self.of_type[t2][l2]  # (n, m)
@@ -87,15 +87,14 @@ def _target(
     types: List[Tuple[int, int]],
     type_names: List[str],
 ) -> TensorMap:
-    """Take blocks out of matrices.
+    """Collect the blocks of all irreps, including types that do not occur.
 
-    :param matrices: of all shifts, ``(shifts, orbitals, orbitals)``
-    :param orbitals: their places.
-    :param pairs: shift, first and second atom of every sample, ``(samples, 3)``
-    :param samples: their labels.
-    :param types: those of first and second atoms.
-    :param type_names: names of the types in the keys: of both atoms, or of the first.
-    :return: blocks of all irreps, also of types that are not there.
+    :param matrices: matrices of all shifts, ``(shifts, orbitals, orbitals)``
+    :param orbitals: positions of the orbitals.
+    :param pairs: shift, first and second atom of each sample, ``(samples, 3)``
+    :param samples: labels of the samples.
+    :param types: types of the first and second atoms.
+    :param type_names: names of the types in the keys, of both atoms or of the first.
     """
     keys, blocks = [], []
     types_of_pairs = orbitals.types[pairs[:, 1:]]
@@ -122,14 +121,14 @@ def _target(
 def to_targets(
     matrices: Mapping[Shift, Any], types: Sequence[int], basis: Basis
 ) -> Tuple[TensorMap, TensorMap]:
-    """Take a matrix apart.
+    """Split a matrix into targets.
 
     :param matrices: :math:`H(T)` of every cell shift, ``(orbitals, orbitals)``, real.
     :param types: atomic numbers, ``(atoms,)``
     :param basis: orbitals of every type.
-    :return: blocks of atoms and of pairs of atoms, the latter in both orders, as system
-        0 in float64: for every ``l`` of both, ``(samples, m_1, m_2, n_1 · n_2)``.
-    :raises ValueError: if a matrix has another shape or is complex, if a type has no
+    :return: blocks of atoms and of pairs of atoms, with pairs in both orders, as system
+        0 in float64: for each combination of ``l``, ``(samples, m_1, m_2, n_1 · n_2)``
+    :raises ValueError: if a matrix has the wrong shape or is complex, if a type has no
         orbitals, or if the matrix of a shift or of its opposite is missing.
     """
     orbitals = _Orbitals(types, basis)
@@ -171,13 +170,12 @@ def to_targets(
 def near_pairs(
     offsite: TensorMap, positions: Any, cell: Any, cutoff: float
 ) -> TensorMap:
-    """Leave out pairs of atoms further apart than a cutoff.
+    """Remove the pairs of atoms that are further apart than a cutoff.
 
     :param offsite: blocks of pairs of one structure.
     :param positions: ``(atoms, 3)``
-    :param cell: rows are its vectors, zero for a molecule, ``(3, 3)``
-    :param cutoff: in the unit of the positions.
-    :return: the others.
+    :param cell: cell vectors as rows, zero for a molecule, ``(3, 3)``
+    :param cutoff: the cutoff, in the unit of the positions.
     """
     positions = torch.as_tensor(positions, dtype=torch.float64)
     cell = torch.as_tensor(cell, dtype=torch.float64)
@@ -195,7 +193,7 @@ def near_pairs(
 
 
 def _basis(onsite: TensorMap) -> Dict[int, List[Dict[str, int]]]:
-    """The orbitals of which there are blocks."""
+    """The basis, from the keys of the blocks."""
     basis: Dict[int, List[Dict[str, int]]] = {}
     for key, block in onsite.items():
         l, num = int(key["o3_lambda_1"]), math.isqrt(len(block.properties))
@@ -208,12 +206,12 @@ def _basis(onsite: TensorMap) -> Dict[int, List[Dict[str, int]]]:
 def to_matrices(
     onsite: TensorMap, offsite: TensorMap, types: Sequence[int]
 ) -> Matrices:
-    """Put a matrix together: the inverse of :func:`to_targets`.
+    """Assemble a matrix from targets: the inverse of :func:`to_targets`.
 
-    :param onsite: blocks of atoms of one structure.
-    :param offsite: blocks of its pairs of atoms; those missing are zero.
+    :param onsite: blocks of the atoms of one structure.
+    :param offsite: blocks of its pairs of atoms; missing pairs are zero.
     :param types: atomic numbers, ``(atoms,)``
-    :return: the matrix of every cell shift there is, ``(orbitals, orbitals)``, as
+    :return: matrices of all cell shifts that occur, ``(orbitals, orbitals)``, as
         differentiable functions of the blocks.
     :raises ValueError: if there are several structures, or a type has no orbitals.
     """
@@ -243,11 +241,12 @@ def to_matrices(
 
 
 def bloch(matrices: Mapping[Shift, Any], k: Sequence[float]) -> torch.Tensor:
-    r"""The matrix of a k-point, :math:`H(k) = \sum_T e^{2 \pi i k \cdot T} H(T)`.
+    r"""The matrix at a k-point, :math:`H(k) = \sum_T e^{2 \pi i k \cdot T} H(T)`.
 
-    :param matrices: of all cell shifts, ``(orbitals, orbitals)``
-    :param k: in units of the reciprocal lattice vectors, ``(3,)``
-    :return: Hermitian if the matrices are, ``(orbitals, orbitals)``, complex.
+    :param matrices: matrices of all cell shifts, ``(orbitals, orbitals)``
+    :param k: the k-point in units of the reciprocal lattice vectors, ``(3,)``
+    :return: complex matrix, Hermitian if :math:`H_{ij}(T) = H_{ji}(-T)^T`,
+        ``(orbitals, orbitals)``
     """
     shifts = torch.tensor(list(matrices), dtype=torch.float64)  # (shifts, 3)
     angles = 2 * math.pi * shifts @ torch.as_tensor(k, dtype=torch.float64)

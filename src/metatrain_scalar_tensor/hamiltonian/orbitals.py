@@ -1,6 +1,6 @@
-"""The orbitals of molecules and cells of PySCF, in our order.
+"""The orbitals of PySCF's molecules and cells, in the order of this package.
 
-PySCF's objects are only looked at: it need not be installed.
+The functions only read PySCF's objects: it need not be installed.
 """
 
 from typing import Any, Dict, List, Tuple
@@ -9,14 +9,14 @@ import numpy as np
 
 
 def atomic_types(mol: Any) -> List[int]:
-    """Atomic numbers of a molecule or cell of PySCF, also with core potentials."""
+    """Atomic numbers of PySCF's molecule or cell, also with core potentials."""
     return [mol.atom_charge(i) + mol.atom_nelec_core(i) for i in range(mol.natm)]
 
 
 def _shells(mol: Any) -> List[List[Tuple[int, int]]]:
-    """Of every atom its shells in PySCF's order: ``l`` and place of the first orbital.
+    """Shells of each atom in PySCF's order: ``l`` and index of the first orbital.
 
-    A general contraction is several shells.
+    A general contraction counts as several shells.
     """
     if mol.cart:
         raise ValueError(
@@ -33,12 +33,12 @@ def _shells(mol: Any) -> List[List[Tuple[int, int]]]:
 
 
 def atomic_basis(mol: Any) -> Dict[int, List[Dict[str, int]]]:
-    """The shells of every type of atom.
+    """The shells of each atom type.
 
     :param mol: PySCF's ``Mole`` or ``Cell``.
-    :return: irreps of every atomic number, for the options' ``irreps``; those of
-        several molecules in one basis set are joined by ``|``.
-    :raises ValueError: for Cartesian orbitals, or atoms of the same type that differ.
+    :return: irreps for each atomic number, for ``irreps`` in the options; use ``|`` to
+        merge those of several molecules in the same basis set.
+    :raises ValueError: for Cartesian orbitals, or if atoms of one type differ.
     """
     basis: Dict[int, List[Dict[str, int]]] = {}
     for atom_type, shells in zip(atomic_types(mol), _shells(mol), strict=True):
@@ -52,14 +52,14 @@ def atomic_basis(mol: Any) -> Dict[int, List[Dict[str, int]]]:
 
 
 def orbital_order(mol: Any) -> np.ndarray:
-    """Where our orbitals are among PySCF's.
+    """The permutation from PySCF's order of orbitals to that of this package.
 
-    PySCF has ``l = 1`` as x, y, z and shells of an atom in any order; signs agree.
+    PySCF has ``l = 1`` as x, y, z, and the shells of an atom in any order; signs agree.
 
     :param mol: PySCF's ``Mole`` or ``Cell``.
-    :return: ``(orbitals,)``: a matrix of PySCF is ``matrix[np.ix_(order, order)]`` in
-        our order, coefficients of its orbitals are ``coefficients[order]``.
-        ``np.argsort(order)`` leads back.
+    :return: ``(orbitals,)``: matrices of PySCF become ``matrix[np.ix_(order, order)]``,
+        and orbital coefficients ``coefficients[order]``. ``np.argsort(order)`` is the
+        inverse permutation.
     :raises ValueError: for Cartesian orbitals.
     """
     order: List[int] = []

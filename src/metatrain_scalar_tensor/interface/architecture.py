@@ -1,4 +1,4 @@
-"""The architecture, as metatrain and metatomic see it: systems in, TensorMaps out."""
+"""The architecture for metatrain and metatomic: systems in, TensorMaps out."""
 
 from typing import Any, Dict, List, Literal, Optional, Sequence
 
@@ -38,12 +38,12 @@ ARCHITECTURE = "experimental.scalar_tensor"
 
 
 class ScalarTensor(ModelInterface[ModelHypers]):
-    """The model with everything that metatrain and metatomic add to it.
+    """The model with everything that metatrain and metatomic need around it.
 
     :param hypers: hyperparameters of the model.
     :param dataset_info: atomic types, length unit and targets.
-    :raises ValueError: if the model can't predict a target, saying why, or if it would
-        be too large for any machine.
+    :raises ValueError: if the model can't predict a target, saying why, or would be too
+        large for any machine.
     """
 
     last_layer_names: Dict[str, str]  # of every target of atoms
@@ -75,7 +75,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
             for name in set(hypers[option]) - set(targets):  # type: ignore[literal-required]
                 raise ValueError(
                     f"'model.{option}' has a target '{name}', and there are only "
-                    f"{sorted(targets)}: correct the name, or take it out"
+                    f"{sorted(targets)}: correct the name, or remove it"
                 )
         train_info = densify_atomic_basis_dataset_info(dataset_info)
         check_size(hypers, train_info)
@@ -89,9 +89,9 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         }
         self.single_key = Labels.single()
         self.feature_labels = Labels.range("feature", self.model.num_features)
-        self.labels = torch.nn.ModuleDict()  # of every target
+        self.labels = torch.nn.ModuleDict()  # for every target
         self.last_layer_names = {}
-        # metatrain's LLPR reads these two
+        # metatrain's LLPR needs these two
         self.last_layer_feature_size = self.model.num_features
         self.last_layer_parameter_names = {}
         for name, info in train_info.targets.items():
@@ -108,7 +108,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         """Register a target, with the tensors that it needs.
 
         :param name: name of the target.
-        :param info: the target, atomic-basis ones in their dense form.
+        :param info: the target, in dense form for atomic-basis targets.
         :raises ValueError: if the model can't predict it, saying why.
         """
         center = "atom_pair" if info.sample_kind == "atom_pair" else "atom"
@@ -127,7 +127,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
                 sample_kind="atom", description=f"last-layer features of {name}"
             )
             self.last_layer_names[name] = last_layer_name
-            if info.is_scalar:  # others are no linear function of the features alone
+            if info.is_scalar:  # others are not linear in the features alone
                 prefix = f"model.readouts.atom.heads.{name}"
                 self.last_layer_parameter_names[name] = [
                     f"{prefix}.{parameter}"
@@ -147,10 +147,10 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         :param outputs: the outputs to compute: targets, ``feature`` or last-layer
             features; per atom or summed over the atoms of a structure.
         :param selected_atoms: atoms whose contributions to compute; all by default.
-        :return: the outputs; in evaluation mode with scale and additive models, in
-            training mode as the loss needs them.
-        :raises ValueError: for structures that no model can be right for: without
-            atoms, of unknown types, with atoms on top of each other or NaN positions.
+        :return: the outputs: in evaluation mode with scales and additive models, in
+            training mode without, as the loss needs them.
+        :raises ValueError: for structures without atoms, with unknown types, with atoms
+            on top of each other, or with NaN or infinite positions.
         """
         if len(outputs) == 0:
             return {}
@@ -164,13 +164,12 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         selected_atoms: Optional[Labels],
         surroundings: Optional[Surroundings],
     ) -> Dict[str, TensorMap]:
-        """Predict the requested outputs.
+        """Predict the requested outputs, as :meth:`forward`.
 
         :param structures: structures as tensors.
         :param outputs: the outputs to compute.
         :param selected_atoms: atoms whose contributions to compute; all by default.
-        :param surroundings: those of the structures, if they are known.
-        :return: the outputs, as :meth:`forward` gives them.
+        :param surroundings: surroundings of the structures, if already computed.
         """
         systems, center_type = structures.systems, structures.types
         centers = atom_labels(systems)
@@ -195,7 +194,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         outputs: Dict[str, ModelOutput],
         selected_atoms: Optional[Labels],
     ) -> Labels:
-        """Labels of the pairs of atoms, where there are outputs of these."""
+        """Labels of the pairs of atoms, if there are outputs for pairs."""
         atom_pairs = self.model.atom_pairs
         if atom_pairs is not None and self.model.has_pairs(list(outputs.keys())):
             return pair_labels(systems, atom_pairs.neighbor_list, selected_atoms)
@@ -204,7 +203,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
     def _feature_maps(
         self, features: torch.Tensor, centers: Labels, outputs: Dict[str, ModelOutput]
     ) -> Dict[str, TensorMap]:
-        """The features and last-layer features that were asked for."""
+        """The requested features and last-layer features."""
         wanted: Dict[str, torch.Tensor] = {}
         if "feature" in outputs:
             wanted["feature"] = features
@@ -224,9 +223,9 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     @torch.jit.unused
     def calibrate(self, batches: Sequence[List[System]]) -> None:
-        """Set the scales of density and messages, if that has not been done yet.
+        """Set the scales of density and messages, unless they are set already.
 
-        :param batches: typical structures, with neighbor lists, some at a time.
+        :param batches: typical structures, with neighbor lists, in batches.
         """
         self.model.calibrate([self.read(systems) for systems in batches])
 
@@ -241,10 +240,10 @@ class ScalarTensor(ModelInterface[ModelHypers]):
     def restart(
         self, dataset_info: DatasetInfo, model_hypers: Optional[Dict[str, Any]] = None
     ) -> Self:
-        """Go on with a trained model, possibly with further targets.
+        """Prepare a trained model for further training, possibly with new targets.
 
-        :param dataset_info: the data to go on with.
-        :param model_hypers: hyperparameters asked for, which must be the model's own.
+        :param dataset_info: the data to continue with.
+        :param model_hypers: requested hyperparameters, which must equal the model's.
         :return: this model.
         :raises ValueError: if the hyperparameters differ, if the data have atomic types
             that the model does not know and can't learn, or if the model would become
@@ -272,11 +271,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         return self
 
     def _add_types(self, atomic_types: List[int]) -> None:
-        """Make room for further types; predictions for known types are unchanged.
-
-        :param atomic_types: all types, in ascending order.
-        :raises ValueError: if there is more to a type than a row of a table.
-        """
+        """Add types; predictions for known types are unchanged."""
         check_types_can_be_added(self.hypers, self.atomic_types, atomic_types)
         known = torch.tensor([atomic_types.index(t) for t in self.atomic_types])
         self.model.add_types(atomic_types, known)
@@ -288,7 +283,6 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         """Wrap the model for metatomic's simulation engines.
 
         :param metadata: name, authors, description and references to add.
-        :return: the model with its capabilities.
         """
         dtype = next(self.parameters()).dtype
         self.model.density.without_extensions()
@@ -307,10 +301,10 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         )
 
     def keep_targets(self, names: List[str]) -> None:
-        """Forget all other targets, and what only they need.
+        """Remove all other targets, and what only they need.
 
         :param names: the targets to keep.
-        :raises ValueError: if the model does not have one of them.
+        :raises ValueError: if the model lacks one of them.
         """
         targets = self.dataset_info.targets
         unknown = sorted(set(names) - set(targets))
@@ -353,13 +347,12 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         checkpoint: Dict[str, Any],
         context: Literal["restart", "finetune", "export"],
     ) -> Self:
-        """Create the model of a checkpoint.
+        """Create a model from a checkpoint.
 
-        :param checkpoint: checkpoint, of the current version.
+        :param checkpoint: checkpoint of the current version.
         :param context: ``restart`` takes the latest weights, ``finetune`` and
             ``export`` the best.
-        :return: the model.
-        :raises ValueError: for another context.
+        :raises ValueError: for any other context.
         """
         state = checkpoints.model_state(checkpoint, context)
         data = checkpoint["model_data"]
@@ -372,11 +365,9 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     @classmethod
     def upgrade_checkpoint(cls, checkpoint: Dict[str, Any]) -> Dict[str, Any]:
-        """Refuse a checkpoint of another version: there was no release yet.
+        """Return a checkpoint of the current version, and refuse all others.
 
-        :param checkpoint: checkpoint of any version.
-        :return: the checkpoint, of the current version.
-        :raises RuntimeError: if its version is another one.
+        :raises RuntimeError: if the checkpoint has a different version.
         """
         return checkpoints.check_version(
             checkpoint, "model", cls.__checkpoint_version__

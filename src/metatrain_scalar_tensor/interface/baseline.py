@@ -1,7 +1,7 @@
-"""What metatrain adds to a network: scale, composition baseline, ZBL.
+"""What metatrain adds to a network: scales, composition baseline, ZBL.
 
-Everything that depends on how metatrain keeps these parts is in this file, since a
-redesign there moves them out of the architectures.
+This file has what depends on how metatrain stores these parts, since a redesign there
+will move them out of the architectures.
 """
 
 import copy
@@ -30,18 +30,18 @@ from .type_tables import TargetTable
 
 
 class Baseline(torch.nn.Module):
-    """From what the network is trained to give to what was asked for.
+    """Turns the predictions of the network into the requested outputs.
 
-    In training mode contributions of atoms are summed where a structure's total is
-    wanted. In evaluation mode they are first scaled, and what was taken off the targets
-    is added.
+    In training mode, contributions of atoms are summed if the total of a structure is
+    requested. In evaluation mode, they are scaled first, and what was subtracted from
+    the targets is added.
 
     :param dataset_info: atomic types and targets.
     :param zbl: whether to add the ZBL repulsion of nuclei to energies.
     :raises ValueError: if there is no energy to which ZBL can be added.
     """
 
-    new_types: List[int]  # to be fitted: places among all types
+    new_types: List[int]  # positions of types to be fitted among all types
     is_repulsion: List[bool]  # for every additive model
 
     def __init__(self, dataset_info: DatasetInfo, zbl: bool) -> None:
@@ -78,7 +78,7 @@ class Baseline(torch.nn.Module):
             self.additive_models.append(repulsion)
             self.cutoff_radius = float(repulsion.cutoff_radius)
         self._add_isotropic_composition(of_atoms)
-        self.tables = torch.nn.ModuleDict()  # of every target of atoms or structures
+        self.tables = torch.nn.ModuleDict()  # for every target of atoms or structures
         self.tabulate()
 
     def _pair_layouts(self) -> Dict[str, TensorMap]:
@@ -99,18 +99,18 @@ class Baseline(torch.nn.Module):
     ) -> Dict[str, TensorMap]:
         """Finish the predictions.
 
-        Sums are taken in float64, since the energies of many atoms have more digits
-        than float32.
+        Sums are in float64, since the energies of many atoms need more digits than
+        float32 has.
 
         :param systems: structures.
-        :param outputs: the outputs that were asked for.
-        :param predictions: the same outputs as the network gives them, with atoms or
+        :param outputs: the requested outputs.
+        :param predictions: predictions of the network for these outputs, with atoms or
             pairs of atoms as samples.
-        :param center_type: index of the type of every atom, ``(atoms,)``
+        :param center_type: index of the type of each atom, ``(atoms,)``
         :param selected_atoms: atoms that the predictions are for; all by default.
         :return: the outputs, in the dtype of the structures.
         """
-        # of pairs, for which there are no additive models
+        # targets of pairs have no additive models
         predictions = self.pair_scales(predictions, not self.training)
         if not self.training:
             for name, table in self.tables.items():
@@ -132,7 +132,7 @@ class Baseline(torch.nn.Module):
         predictions: Dict[str, TensorMap],
         selected_atoms: Optional[Labels],
     ) -> Dict[str, TensorMap]:
-        """Add the ZBL repulsion, where it is on: it depends on more than types."""
+        """Add the ZBL repulsion, if enabled; unlike the tables, it needs distances."""
         for i, model in enumerate(self.additive_models):
             if self.is_repulsion[i]:
                 of_atoms: Dict[str, ModelOutput] = {}
@@ -147,10 +147,10 @@ class Baseline(torch.nn.Module):
 
     @torch.jit.unused
     def tabulate(self) -> None:
-        """Write the tables: what the fitted models say of a lone atom of every type.
+        """Fill the tables with the fitted models' values for a lone atom of each type.
 
-        Evaluating metatrain's own models would round their weights to the dtype of the
-        structures, and change them, which threads that evaluate together must not do.
+        Evaluating metatrain's models directly would round their weights to the dtype of
+        the structures and modify them, which is not thread-safe.
         """
         self.is_repulsion = [isinstance(model, ZBL) for model in self.additive_models]
         info = densify_atomic_basis_dataset_info(without_pairs(self.dataset_info))
@@ -184,12 +184,12 @@ class Baseline(torch.nn.Module):
     def _sparsify(
         self, systems: List[System], predictions: Dict[str, TensorMap]
     ) -> Dict[str, TensorMap]:
-        """Give atomic-basis targets the layout with the types of atoms as keys."""
+        """Convert atomic-basis targets to the layout with atom types as keys."""
         for name, info in self.dataset_info.targets.items():
             if name in predictions and info.is_atomic_basis:
                 samples = predictions[name].block(0).samples
-                # metatrain expects a sample for every atom unless it is told of which
-                # types they are, and pairs in every structure
+                # metatrain expects a sample for every atom, unless it gets the types of
+                # the samples, and pairs in every structure
                 types: Optional[torch.Tensor] = None
                 with_samples = systems
                 if "atom" in samples.names:
@@ -204,18 +204,18 @@ class Baseline(torch.nn.Module):
         return predictions
 
     def restart(self, dataset_info: DatasetInfo, merged_info: DatasetInfo) -> None:
-        """Make room for new targets.
+        """Add new targets.
 
-        :param dataset_info: the data to go on with.
-        :param merged_info: these and the data so far.
+        :param dataset_info: the data to continue with.
+        :param merged_info: these data and those of earlier trainings.
         """
         self.dataset_info = merged_info
         self.pair_scales.add(self._pair_layouts())
         dataset_info = without_pairs(dataset_info)
         merged_info = without_pairs(merged_info)
         self.scaler = self.scaler.restart(dataset_info)
-        # metatrain keeps the new targets only, and then stumbles over the old ones when
-        # it fits the new scales to data that have both
+        # metatrain keeps only the new targets, and then fails on the old ones when it
+        # fits the new scales to data that have both
         merged_targets = densify_atomic_basis_dataset_info(merged_info).targets
         self.scaler.target_infos = dict(merged_targets)
         restart_info = DatasetInfo(
@@ -231,10 +231,10 @@ class Baseline(torch.nn.Module):
         self.tabulate()
 
     def with_types(self, atomic_types: List[int], known: torch.Tensor) -> "Baseline":
-        """The same for more types of atoms, those that are new to be fitted.
+        """A copy for more atom types, of which the new ones are still to be fitted.
 
         :param atomic_types: all types, in ascending order.
-        :param known: places of the known types among them.
+        :param known: positions of the known types among them.
         """
         info = self.dataset_info
         info = DatasetInfo(info.length_unit, atomic_types, info.targets)
@@ -246,10 +246,7 @@ class Baseline(torch.nn.Module):
         return baseline
 
     def keep_targets(self, dataset_info: DatasetInfo) -> None:
-        """Forget the tables of other targets.
-
-        :param dataset_info: the targets that are left.
-        """
+        """Remove the tables of targets that are not in ``dataset_info``."""
         self.dataset_info = dataset_info
         for tables in (self.tables, self.pair_scales.of_target):
             for name in set(tables) - set(dataset_info.targets):
@@ -260,18 +257,18 @@ class Baseline(torch.nn.Module):
             self.additive_models.append(IsotropicComposition(dataset_info))
 
     def isotropic_composition(self) -> Optional[IsotropicComposition]:
-        """The model of isotropic parts, where there are any."""
+        """The model of isotropic parts, if there are any."""
         for model in self.additive_models:
             if isinstance(model, IsotropicComposition):
                 return model
         return None
 
     def composition_models(self) -> List[CompositionModel]:
-        """All models of metatrain's that hold weights of types."""
+        """All of metatrain's models with a weight for each type."""
         return [m for m in self.modules() if isinstance(m, CompositionModel)]
 
     def move_tensor_maps(self, device: torch.device) -> None:
-        """Move the TensorMaps, of which ``to`` knows nothing, in float64."""
+        """Move the TensorMaps, which ``to`` does not reach, in float64."""
         for composition in self.composition_models():
             composition.weights_to(device, torch.float64)
         self.scaler.scales_to(device, torch.float64)
@@ -294,10 +291,7 @@ class Baseline(torch.nn.Module):
 
 
 def without_pairs(info: DatasetInfo) -> DatasetInfo:
-    """The same data without targets of pairs, of which metatrain's parts know nothing.
-
-    :param info: atomic types and targets.
-    """
+    """The data without targets of pairs, which metatrain's parts do not support."""
     targets = {
         name: target
         for name, target in info.targets.items()
@@ -307,12 +301,7 @@ def without_pairs(info: DatasetInfo) -> DatasetInfo:
 
 
 def add_matching_blocks(tensor: TensorMap, contribution: TensorMap) -> TensorMap:
-    """Add a contribution that may lack some of the blocks, as a composition model does.
-
-    :param tensor: what to add to.
-    :param contribution: what to add, with the same samples.
-    :return: the sum, with the blocks of the first one.
-    """
+    """Add a contribution with the same samples that may lack some of the blocks."""
     blocks: List[TensorBlock] = []
     for key, block in tensor.items():
         values = block.values

@@ -1,6 +1,6 @@
-"""Versions of checkpoints, and which weights of them are used.
+"""Versions of checkpoints, and which of their weights are used.
 
-Nothing was released yet: until then, a change of what a checkpoint holds replaces
+Until the first release, changes to the content of checkpoints replace
 ``tests/checkpoints``, and the versions stay at 1.
 """
 
@@ -13,13 +13,9 @@ import torch
 def check_version(
     checkpoint: Dict[str, Any], part: Literal["model", "trainer"], version: int
 ) -> Dict[str, Any]:
-    """Refuse a checkpoint of another version.
+    """Return a checkpoint of the current version, and refuse all others.
 
-    :param checkpoint: checkpoint of any version.
-    :param part: which part of it.
-    :param version: the current version.
-    :return: the checkpoint.
-    :raises RuntimeError: if its version is another one.
+    :raises RuntimeError: if the checkpoint has a different version.
     """
     found = checkpoint[f"{part}_ckpt_version"]
     if found != version:
@@ -33,12 +29,9 @@ def check_version(
 def model_state(
     checkpoint: Dict[str, Any], context: Literal["restart", "finetune", "export"]
 ) -> Dict[str, torch.Tensor]:
-    """The weights that are to be used.
+    """The latest weights for ``restart``, the best for ``finetune`` and ``export``.
 
-    :param checkpoint: checkpoint, of the current version.
-    :param context: ``restart`` takes the latest, ``finetune`` and ``export`` the best.
-    :return: state of the model.
-    :raises ValueError: for another context.
+    :raises ValueError: for any other context.
     """
     if context == "restart":
         logging.info(f"Using latest model from epoch {checkpoint['epoch']}")

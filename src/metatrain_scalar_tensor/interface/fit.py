@@ -1,4 +1,4 @@
-"""Fitting what is taken off the targets before the network sees them."""
+"""Fits the baselines and scales of the targets."""
 
 import itertools
 import logging
@@ -31,14 +31,14 @@ def fit_to_targets(
     processes: Processes,
     checkpoint_dir: str,
 ) -> Dict[str, float]:
-    """Fit all that is taken off the targets, of atoms and of pairs.
+    """Fit the baselines and scales of all targets, of atoms and of pairs.
 
     :param model: the model.
     :param hypers: hyperparameters of the training.
     :param train_datasets: training sets.
-    :param processes: the processes that share them.
-    :param checkpoint_dir: where metatrain keeps a copy.
-    :return: the largest value of every target.
+    :param processes: the processes that share the data.
+    :param checkpoint_dir: where metatrain saves a copy.
+    :return: the largest absolute value of each target.
     :raises ValueError: as :func:`fit_baseline`.
     """
     targets = model.dataset_info.targets
@@ -73,15 +73,14 @@ def fit_baseline(
 ) -> List[str]:
     """Fit composition models and scales to the training set, or load them.
 
-    Targets that have theirs already, from an earlier training, keep them; where there
-    are new types of atoms, only these are fitted.
+    Targets of an earlier training keep theirs, except that new atom types are fitted.
 
-    :param baseline: what to fit; it is in float64 from here on.
+    :param baseline: what to fit; it is converted to float64.
     :param hypers: hyperparameters of the training.
     :param train_datasets: training sets.
-    :param largest_values: of all targets, see :func:`find_largest_values`.
-    :param processes: the processes that share them.
-    :param checkpoint_dir: where metatrain keeps a copy.
+    :param largest_values: the result of :func:`find_largest_values`.
+    :param processes: the processes that share the data.
+    :param checkpoint_dir: where metatrain saves a copy.
     :return: targets that the composition explains, so that nothing is left to learn.
     :raises ValueError: if the scaler is to be loaded without its composition model.
     """
@@ -105,7 +104,7 @@ def fit_baseline(
     if isotropic is not None:
         isotropic_baseline: FixedCompositionWeights = {}
         if isinstance(atomic_baseline, dict):
-            atomic_baseline = dict(atomic_baseline)  # to leave the hypers as they are
+            atomic_baseline = dict(atomic_baseline)  # the hypers must not change
             for name in isotropic.outputs.keys() & atomic_baseline.keys():
                 isotropic_baseline[name] = atomic_baseline.pop(name)
         _fit_isotropic(isotropic, isotropic_baseline, train_datasets, shared)
@@ -135,11 +134,7 @@ def fit_baseline(
 
 
 def fit_pair_scales(model: ScalarTensor, train_datasets: Datasets) -> None:
-    """Find the sizes of targets of pairs, but of those that have theirs already.
-
-    :param model: the model, whose baseline they are part of.
-    :param train_datasets: training sets.
-    """
+    """Fit the scales of targets of pairs that are not fitted yet."""
     scale: Any  # mypy takes its attributes for tensors
     for name, scale in model.baseline.pair_scales.of_target.items():
         if not scale.is_fitted:
@@ -149,12 +144,7 @@ def fit_pair_scales(model: ScalarTensor, train_datasets: Datasets) -> None:
 
 
 def find_largest_values(targets: Iterable[str], datasets: Datasets) -> Dict[str, float]:
-    """The largest value of every target in the data, of either sign.
-
-    :param targets: names of the targets.
-    :param datasets: training sets.
-    :return: the values; zero for targets that the data do not have.
-    """
+    """The largest absolute value of each target; zero for targets without data."""
     largest = dict.fromkeys(targets, 0.0)
     samples: Any = itertools.chain.from_iterable(datasets)  # type: ignore[arg-type]
     for sample in samples:
@@ -167,13 +157,12 @@ def find_largest_values(targets: Iterable[str], datasets: Datasets) -> Dict[str,
 
 
 def get_drop_rounding_transform(largest_values: Dict[str, float]) -> Transform:
-    """A transform that makes zero what is left of a target to rounding.
+    """A transform for metatrain's collate function that removes rounding noise.
 
-    Adam has no scale: it would learn this noise as well as anything.
+    It sets to zero what is left of a target after subtracting the baseline, if this is
+    only rounding: Adam is insensitive to scale, and would learn this noise.
 
-    :param largest_values: of all targets, see :func:`find_largest_values`.
-    :return: the transform, for metatrain's collate function, where the baselines have
-        been taken off.
+    :param largest_values: the result of :func:`find_largest_values`.
     """
 
     def transform(
@@ -188,7 +177,7 @@ def get_drop_rounding_transform(largest_values: Dict[str, float]) -> Transform:
 
 
 def _values(name: str, info: TargetInfo, datasets: Datasets) -> List[TensorMap]:
-    """A target in all structures that have it, in its dense form."""
+    """A target in all structures that have it, in dense form."""
     samples: Any = itertools.chain.from_iterable(datasets)  # type: ignore[arg-type]
     tensors = [sample[name] for sample in samples if name in sample._fields]
     if info.is_atomic_basis:
@@ -202,7 +191,7 @@ def _fit_composition(
     train_datasets: Datasets,
     shared: Dict[str, Any],
 ) -> None:
-    """Fit with all data at once, targets with missing values each with its own."""
+    """Fit all targets at once, but those with missing values each to its own data."""
     to_fit = list(composition._new_outputs)
     with_gaps = _targets_with_gaps(to_fit, train_datasets)
     passes = [([name for name in to_fit if name not in with_gaps], train_datasets)]
@@ -210,9 +199,9 @@ def _fit_composition(
         datasets = known_values(name, train_datasets)
         if len(datasets) == 0 and not isinstance(atomic_baseline, str):
             logging.warning(
-                f"no structure has all values of target '{name}': nothing is taken off "
-                "it for the composition. Targets of their own, instead of several "
-                "properties of one, each get a baseline"
+                f"no structure has all values of target '{name}': it gets no "
+                "composition baseline. If its properties are separate targets instead, "
+                "each of them gets one"
             )
             atomic_baseline = {name: 0.0, **atomic_baseline}
         passes.append(([name], datasets or train_datasets))
@@ -231,11 +220,11 @@ def _fit_isotropic(
     shared: Dict[str, Any],
 ) -> None:
     weights: Datasets = []
-    for name in isotropic.composition.target_infos:  # those not fitted as yet
+    for name in isotropic.composition.target_infos:  # those not fitted yet
         part = cast(IsotropicPart, isotropic.parts[name])
         of_target = known_values(name, train_datasets, part.weights_of)
         weights += of_target
-        if len(of_target) == 0:  # not one complete tensor
+        if len(of_target) == 0:  # no complete tensor
             fixed_weights.setdefault(name, 0.0)
     train_or_load_composition_model(
         isotropic.composition, fixed_weights, weights, [], **shared
@@ -243,9 +232,9 @@ def _fit_isotropic(
 
 
 def _targets_with_gaps(names: List[str], datasets: Datasets) -> List[str]:
-    """Those of the targets, not of an atomic basis, that lack values somewhere."""
+    """Targets with missing values, other than those of an atomic basis."""
     with_gaps = set()
-    dataset: Any  # torch's Subset does not say that it can be iterated over
+    dataset: Any  # mypy does not know that torch's Subset is iterable
     for dataset in datasets:
         for sample in dataset:
             for name in set(names).intersection(sample._fields):
@@ -261,18 +250,18 @@ def known_values(
     datasets: Datasets,
     of_target: Callable[[TensorMap], TensorMap] = lambda target: target,
 ) -> Datasets:
-    """Data of one target without its missing values, which metatrain's fit is not for.
+    """Data of one target without missing values, which metatrain's fit can't handle.
 
-    Left out are structures without a value and, where the target is one of atoms, atoms
-    without a value.
+    Structures without values are left out and, for targets of atoms, atoms without
+    values.
 
     :param name: name of the target, not of an atomic basis.
     :param datasets: data that may have the target.
-    :param of_target: what to keep of the target, with the same samples.
-    :return: structures and values, for every dataset that has a value.
+    :param of_target: function to apply to the target, which keeps the samples.
+    :return: structures and values, for each dataset that has any.
     """
     results: Datasets = []
-    dataset: Any  # torch's Subset does not say that it can be iterated over
+    dataset: Any  # mypy does not know that torch's Subset is iterable
     for dataset in datasets:
         systems: List[System] = []
         values: List[TensorMap] = []
@@ -299,7 +288,7 @@ def known_values(
 
 
 def _with_atoms_of(samples: Labels, system: System) -> System:
-    """The structure without the atoms that no sample is of."""
+    """The structure with only the atoms that have a sample."""
     if "atom" not in samples.names:
         return system
     atoms = samples.column("atom")

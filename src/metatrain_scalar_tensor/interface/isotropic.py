@@ -1,4 +1,4 @@
-"""The part of Cartesian tensors that depends on the composition alone."""
+"""The composition baseline of Cartesian tensors."""
 
 from typing import Dict, List, Optional
 
@@ -13,19 +13,16 @@ from .names import is_stress
 
 
 def has_isotropic_part(name: str, info: TargetInfo) -> bool:
-    """Whether atoms contribute isotropic tensors to a target, according to their type.
+    """Whether a target is a Cartesian tensor of even rank, and not a stress.
 
-    :param name: name of the target.
-    :param info: the target.
-    :return: true for Cartesian tensors of even rank, except a stress, whose
-        contributions depend on the volume as well.
+    The contributions of atom types to a stress would depend on the volume.
     """
     rank = len(info.layout.block(0).components)
     return info.is_cartesian and rank % 2 == 0 and not is_stress(name)
 
 
 class IsotropicPart(torch.nn.Module):
-    """Isotropic tensors with the layout of a target, and their weights as scalars.
+    """Converts between scalar weights and isotropic tensors of a target.
 
     :param info: the target, Cartesian of even rank.
     """
@@ -44,7 +41,7 @@ class IsotropicPart(torch.nn.Module):
     def forward(self, weights: TensorMap) -> TensorMap:
         """Turn weights into tensors.
 
-        :param weights: scalars of any samples, ``(samples, tensors · properties)``
+        :param weights: ``(samples, tensors · properties)``
         :return: the target, ``(samples, *components, properties)``
         """
         block = weights.block()
@@ -65,7 +62,7 @@ class IsotropicPart(torch.nn.Module):
         return TensorMap(weights.keys, [tensors])
 
     def weights_of(self, target: TensorMap) -> TensorMap:
-        """The weights with which isotropic tensors come nearest to given ones.
+        """The weights of the isotropic tensors that are closest to given ones.
 
         :param target: values of the target, ``(samples, *components, properties)``
         :return: the weights, ``(samples, tensors · properties)``; NaN where a component
@@ -80,17 +77,17 @@ class IsotropicPart(torch.nn.Module):
 
 
 class IsotropicComposition(torch.nn.Module):
-    r"""What the type of an atom alone says about Cartesian tensors of even rank.
+    r"""The composition baseline of Cartesian tensors of even rank.
 
     .. math::
         y_i = \sum_b w_{b t_i} T_b
 
     with the isotropic tensors :math:`T_b` of the rank (:math:`\delta_{ij}` for rank 2)
-    and weights :math:`w` for every type :math:`t_i` of atom. These are the weights of a
-    composition model of metatrain's, which sees them as scalars.
+    and weights :math:`w` for each atom type :math:`t_i`. The weights belong to one of
+    metatrain's composition models, in which they are scalar targets.
 
-    :param dataset_info: atomic types and targets, of which those that have an isotropic
-        part are taken.
+    :param dataset_info: atomic types and targets; targets without an isotropic part are
+        ignored.
     """
 
     outputs: Dict[str, ModelOutput]
@@ -128,12 +125,11 @@ class IsotropicComposition(torch.nn.Module):
         outputs: Dict[str, ModelOutput],
         selected_atoms: Optional[Labels] = None,
     ) -> Dict[str, TensorMap]:
-        """Predict the isotropic tensors of every atom, or their sums.
+        """Predict the isotropic tensors of atoms, or their sums.
 
         :param systems: structures.
         :param outputs: the targets to predict.
         :param selected_atoms: atoms whose tensors to predict; all by default.
-        :return: the targets.
         """
         weights = self.composition(systems, outputs, selected_atoms)
         predictions: Dict[str, TensorMap] = {}
@@ -147,8 +143,5 @@ class IsotropicComposition(torch.nn.Module):
         return self.outputs
 
     def restart(self, dataset_info: DatasetInfo) -> None:
-        """Make room for new targets; those that are fitted keep their weights.
-
-        :param dataset_info: the data to go on with.
-        """
+        """Add new targets; fitted targets keep their weights."""
         self.composition = self.composition.restart(self._add_parts(dataset_info))

@@ -1,7 +1,7 @@
 """Atom types that are added to a trained model.
 
-What metatrain keeps for every type, it keeps in serialised TensorMaps: this file, like
-``baseline.py``, depends on how it does.
+metatrain stores weights and scales of types in serialised TensorMaps: this file, like
+``baseline.py``, depends on how it does so.
 """
 
 from typing import Dict, List
@@ -18,12 +18,9 @@ from ..documentation import ModelHypers
 def check_types_can_be_added(
     hypers: ModelHypers, known: List[int], atomic_types: List[int]
 ) -> None:
-    """Refuse types for which a model has more than a row of a table.
+    """Refuse new types for models that have more than a row of a table for each type.
 
-    :param hypers: hyperparameters of the model.
-    :param known: types that it knows.
-    :param atomic_types: types that it is to know.
-    :raises ValueError: if it can't.
+    :raises ValueError: if the model can't learn new types.
     """
     if hypers["species"]["type"] != "tensor_reduced":
         new_types = sorted(set(atomic_types) - set(known))
@@ -36,14 +33,13 @@ def check_types_can_be_added(
 
 
 def take_over(old: torch.nn.Module, new: torch.nn.Module, known: torch.Tensor) -> None:
-    """Give metatrain's models of all types what those of the known types have.
+    """Copy weights and scales of known types to metatrain's models of all types.
 
-    Composition weights of new types are zero until they are fitted, scales are the mean
-    of the others.
+    New types get zero composition weights, until they are fitted, and the mean scale.
 
     :param old: composition models and scaler of the known types.
-    :param new: the same for all types, whose buffers are changed.
-    :param known: places of the known types among all.
+    :param new: the same for all types; its buffers are changed.
+    :param known: positions of the known types among all.
     """
     for name, buffer in old.named_buffers():
         is_composition = name.endswith("_composition_buffer")
@@ -64,10 +60,9 @@ def take_over(old: torch.nn.Module, new: torch.nn.Module, known: torch.Tensor) -
 
 
 def fit_again(composition: CompositionModel) -> Dict[str, TensorMap]:
-    """Let metatrain's next fit be one of all targets, fitted earlier or not.
+    """Make metatrain's next fit include all targets, also those already fitted.
 
-    :param composition: the model to be fitted.
-    :return: the weights of the targets that were fitted earlier, for :func:`fit_only`.
+    :return: the weights of these, for :func:`fit_only`.
     """
     weights = {
         name: weights.copy()
@@ -83,11 +78,11 @@ def fit_again(composition: CompositionModel) -> Dict[str, TensorMap]:
 def fit_only(
     composition: CompositionModel, weights: Dict[str, TensorMap], new: List[int]
 ) -> None:
-    """Undo what a fit has changed for the known types, and solve for the new ones.
+    """Restore the weights of known types after a fit, and solve for the new ones.
 
     :param composition: model that was just fitted for all types.
-    :param weights: its weights before the fit, of the targets to repair.
-    :param new: places of the new types among all.
+    :param weights: weights before the fit, for the targets to restore.
+    :param new: positions of the new types among all.
     """
     model = composition.model
     for name, before in weights.items():

@@ -1,4 +1,4 @@
-"""From the values of targets to TensorMaps: the labels of outputs."""
+"""The labels of outputs: from values of targets to TensorMaps."""
 
 from typing import List, Optional
 
@@ -21,12 +21,7 @@ def atom_labels(systems: List[System]) -> Labels:
 
 
 def types_of_samples(systems: List[System], samples: Labels) -> torch.Tensor:
-    """The types of some atoms of the structures.
-
-    :param systems: structures.
-    :param samples: labels ``(system, atom)``.
-    :return: ``(samples,)``
-    """
+    """The atom types of samples ``(system, atom)``: ``(samples,)``."""
     types = torch.cat([system.types for system in systems])
     return types[atom_labels(systems).to(samples.device).select(samples)]
 
@@ -39,8 +34,8 @@ def pair_labels(
     """Labels of all pairs of atoms in a neighbor list, in order.
 
     :param systems: structures, with the neighbor list.
-    :param neighbor_list: that of the pairs.
-    :param selected_atoms: their first atoms; all by default.
+    :param neighbor_list: which neighbor list.
+    :param selected_atoms: allowed first atoms of pairs; all by default.
     """
     centers = atom_labels(systems)
     samples = get_pair_sample_labels(centers, systems=systems, nl_options=neighbor_list)
@@ -51,13 +46,13 @@ def pair_labels(
 
 
 class TargetLabels(torch.nn.Module):
-    """The labels of one target, with its dense layout.
+    """The labels of one target.
 
     :param name: name of the target.
-    :param info: the target, atomic-basis ones in their dense form.
+    :param info: the target, in dense form for atomic-basis targets.
     """
 
-    components: List[List[Labels]]  # of every block
+    components: List[List[Labels]]  # for every block
     properties: List[Labels]
 
     def __init__(self, name: str, info: TargetInfo) -> None:
@@ -72,10 +67,9 @@ class TargetLabels(torch.nn.Module):
     ) -> TensorMap:
         """Label the values.
 
-        :param values: of every block, ``(samples, *components, properties)``
-        :param samples: labels of the atoms or pairs that they are of.
+        :param values: for every block, ``(samples, *components, properties)``
+        :param samples: labels of the atoms or pairs.
         :param systems: structures that these belong to.
-        :return: the target.
         """
         blocks: List[TensorBlock] = []
         for i, x in enumerate(values):
@@ -90,13 +84,12 @@ class TargetLabels(torch.nn.Module):
 def symmetric_per_volume(
     tensors: torch.Tensor, samples: Labels, systems: List[System]
 ) -> torch.Tensor:
-    """Turn tensors of atoms into their contributions to a stress.
+    """The symmetric part of tensors, divided by the volume of the cell, for a stress.
 
     :param tensors: Cartesian tensors of rank 2, ``(atoms, 3, 3, properties)``
     :param samples: labels of the atoms.
-    :param systems: structures that the atoms belong to. Those without a cell of finite
-        volume have no stress, and get zero.
-    :return: the symmetric part of the tensors, divided by the volume of the cell.
+    :param systems: structures that the atoms belong to; those without a cell of finite
+        volume get zero.
     """
     volumes = torch.stack([torch.abs(torch.det(system.cell)) for system in systems])
     volumes = torch.where(volumes > 0, volumes, torch.full_like(volumes, torch.inf))

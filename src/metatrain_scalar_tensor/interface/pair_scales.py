@@ -1,4 +1,4 @@
-"""Scales of targets of pairs of atoms, which metatrain's scaler leaves as they are."""
+"""Scales of targets of pairs of atoms, which metatrain's scaler does not support."""
 
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -13,24 +13,24 @@ from .scales import SCALE_FLOOR
 
 
 def _root_mean_square(values: torch.Tensor) -> torch.Tensor:
-    """Over the first axis, without values that are missing."""
+    """Root mean square over the first axis, without missing values."""
     is_finite = values.isfinite()
     number = is_finite.sum(0).clamp(min=1)
     return torch.where(is_finite, values, 0.0).pow(2).sum(0).div(number).sqrt()
 
 
 class PairScale(torch.nn.Module):
-    """Sizes of one target over a training set, as metatrain's scaler has for atoms.
+    """Scales of one target of pairs, like those of metatrain's scaler for atoms.
 
-    The network gives values of unit size. They are multiplied with the relative size of
-    every property, such as of the elements between two kinds of orbitals, for the loss,
-    and with the size of the whole target for predictions.
+    The network predicts values of unit size. For the loss, they are multiplied by the
+    relative size of each property (such as matrix elements between two kinds of
+    orbitals), for predictions also by the size of the whole target.
 
-    :param layout: layout of the target, atomic-basis ones in their dense form.
+    :param layout: layout of the target, in dense form for atomic-basis targets.
     """
 
-    scale: torch.Tensor
-    of_properties: torch.Tensor  # (properties of all blocks,), relative to it
+    scale: torch.Tensor  # size of the whole target
+    of_properties: torch.Tensor  # (properties of all blocks,), relative to the scale
     is_fitted: torch.Tensor
 
     def __init__(self, layout: TensorMap) -> None:
@@ -41,11 +41,7 @@ class PairScale(torch.nn.Module):
         self.register_buffer("is_fitted", torch.tensor(False))
 
     def forward(self, tensor: TensorMap, with_scale: bool) -> TensorMap:
-        """From the network to the loss, or to predictions.
-
-        :param tensor: what the network gives.
-        :param with_scale: whether to multiply with the size of the target as well.
-        """
+        """Scale the output of the network, for predictions also by the whole target."""
         factors = self.of_properties * self.scale if with_scale else self.of_properties
         blocks: List[TensorBlock] = []
         for i, factor in enumerate(factors.split(self.counts)):
@@ -60,10 +56,10 @@ class PairScale(torch.nn.Module):
     def fit(
         self, tensors: List[TensorMap], exchange: Optional[ExchangeSymmetry]
     ) -> None:
-        """Find the sizes.
+        """Compute the sizes.
 
         :param tensors: the target of all structures; missing values are NaN.
-        :param exchange: symmetry of the target, which its sizes then have too.
+        :param exchange: symmetry of the target, if any, which its sizes then share.
         """
         sizes, everything = [], []
         for i in range(len(self.counts)):
@@ -82,7 +78,7 @@ class PairScale(torch.nn.Module):
 class PairScales(torch.nn.Module):
     """The scales of all targets of pairs.
 
-    :param layouts: their layouts, atomic-basis ones in their dense form.
+    :param layouts: layouts of the targets, as in :class:`PairScale`.
     """
 
     def __init__(self, layouts: Dict[str, TensorMap]) -> None:
@@ -92,7 +88,7 @@ class PairScales(torch.nn.Module):
 
     @torch.jit.unused
     def add(self, layouts: Dict[str, TensorMap]) -> None:
-        """Make room for those of the targets that are new."""
+        """Add scales for new targets."""
         for name, layout in layouts.items():
             if name not in self.of_target:
                 self.of_target[name] = PairScale(layout)
@@ -100,7 +96,7 @@ class PairScales(torch.nn.Module):
     def forward(
         self, tensors: Dict[str, TensorMap], with_scale: bool
     ) -> Dict[str, TensorMap]:
-        """From the network to the loss, or to predictions: targets of pairs only."""
+        """Apply :meth:`PairScale.forward` to targets of pairs, and keep all others."""
         scaled = dict(tensors)
         for name, scale in self.of_target.items():
             if name in scaled:
@@ -109,7 +105,7 @@ class PairScales(torch.nn.Module):
 
     @torch.jit.unused
     def in_units(self, tensors: Dict[str, TensorMap]) -> Dict[str, TensorMap]:
-        """From the loss to the units of the targets."""
+        """Convert from the scale of the loss to the units of the targets."""
         scaled = dict(tensors)
         for name in set(self.of_target) & set(tensors):
             scaled[name] = mts.multiply(tensors[name], self._scale(name))
@@ -119,7 +115,7 @@ class PairScales(torch.nn.Module):
     def remove_transform(
         self, systems: List[System], targets: Dict[str, TensorMap], extra: Any
     ) -> Tuple[List[System], Dict[str, TensorMap], Any]:
-        """From units to the loss, as part of metatrain's collate function."""
+        """The inverse of :meth:`in_units`, as part of metatrain's collate function."""
         for name in set(self.of_target) & set(targets):
             targets[name] = mts.multiply(targets[name], 1.0 / self._scale(name))
         return systems, targets, extra

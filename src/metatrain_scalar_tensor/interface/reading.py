@@ -1,8 +1,8 @@
-"""Data as metatrain reads them, with errors that say what to do.
+"""metatrain's readers of data, with errors that say what to do.
 
-metatrain chooses a reader by the ending of the file, from a table that this module
-changes when metatrain loads the architecture. The values are those of metatrain's own
-readers; what differs is what happens when they can't be read, or were not found.
+metatrain selects a reader by the file's suffix, from a table that this module changes
+when metatrain loads the architecture. The values come from metatrain's own readers; the
+difference is in the errors if they are missing or can't be read.
 """
 
 import sys
@@ -23,28 +23,28 @@ from ..structures import is_finite
 from .names import check_name_and_unit
 
 
-READER = "explaining"  # ``registration/reader.py``, in the folder of all readers
+READER = "explaining"  # ``registration/reader.py``, in metatrain's folder of readers
 GRADIENTS = {"forces": "positions", "stress": "strain", "virial": "strain"}
-CONVERT = "'scalar-tensor convert' makes nine of six numbers"
+CONVERT = "'scalar-tensor convert' makes nine numbers from six"
 
 
 def use_this_reader() -> None:
-    """Make this the reader of all files."""
+    """Register this reader for all file formats."""
     readers.DEFAULT_READER.update(dict.fromkeys((".xyz", ".extxyz", ".mts"), READER))
 
 
 def read_systems(filename: str) -> List[System]:
-    """Read structures, of test sets too, which a trainer does not see.
+    """Read structures, including test sets, which a trainer does not get.
 
-    :param filename: the file, of a format that ASE knows.
-    :raises ValueError: if positions or a cell are not numbers.
+    :param filename: the file, in a format that ASE knows.
+    :raises ValueError: if positions or a cell are not finite.
     """
     systems = ase_reader.read_systems(filename)
     for i, system in enumerate(systems):
         if not is_finite(system):
             raise ValueError(
                 f"structure {i} of '{filename}' has NaN or infinite values in its "
-                "positions or cell: mend the structure, or take it out of the data"
+                "positions or cell: correct the structure, or take it out of the data"
             )
     return systems
 
@@ -55,7 +55,7 @@ def read_generic(
     """Read a target of structures or of atoms.
 
     :param target_name: name of the target.
-    :param target: its options.
+    :param target: options of the target.
     :return: the target of every structure, and its description.
     :raises ValueError: if it can't be read, with the name of the target, the file, the
         structure, what was found and what is expected.
@@ -68,11 +68,10 @@ def read_energy(
 ) -> Tuple[List[TensorMap], TargetInfo]:
     """Read energies with forces, stress or virial.
 
-    :param target_name: name of the target.
-    :param target: its options.
-    :return: the target of every structure, and its description.
-    :raises ValueError: as :func:`read_generic`, and if gradients are not found although
-        some structures have them, or although the options file asks for them.
+    Parameters and result are those of :func:`read_generic`.
+
+    :raises ValueError: as :func:`read_generic`, and if gradients are missing although
+        some structures have them or the options file asks for them.
     """
     tensors, info = _read("read_energy", target_name, target)
     for kind, gradient in GRADIENTS.items():
@@ -125,7 +124,7 @@ def _explain_values(name: str, target: DictConfig) -> None:
 
 
 def _kind(target: DictConfig) -> str:
-    """What a target is, for an error message."""
+    """Description of a target for an error message."""
     kind = target["type"]
     properties = target["num_subtargets"]
     several = f" with 'num_subtargets: {properties}'" if properties > 1 else ""
@@ -142,8 +141,8 @@ def _what_there_is(atoms: Atoms, key: str) -> str:
     text = ", ".join(f"{what}: {sorted(of)}" for what, of in keys.items())
     if atoms.calc is not None and key in atoms.calc.results:
         text += (
-            f". ASE takes '{key}' for the result of a calculator: give it another name "
-            "in the file"
+            f". ASE takes '{key}' for the result of a calculator: give it a different "
+            "name in the file"
         )
     return f"There are keys of the {text}"
 
@@ -186,13 +185,14 @@ def _explain_gradient(name: str, kind: str, options: DictConfig) -> None:
 
 
 def is_asked_for(name: str, kind: str, file: str) -> bool:
-    """Whether the user has written that there are forces, stress or virial.
+    """Whether the options file explicitly asks for forces, stress or virial.
 
-    In the options that metatrain gives on, energies have forces and stress by default.
+    The options that metatrain passes on do not tell: there, energies have forces and
+    stress by default.
 
     :param name: name of the target.
     :param kind: which gradient.
-    :param file: where it is read from.
+    :param file: the file that it is read from.
     """
     for part in ("training_set", "validation_set", "test_set"):
         sections = _written_options().get(part)
@@ -206,13 +206,13 @@ def is_asked_for(name: str, kind: str, file: str) -> bool:
                         if place is not True
                     ]
                     files = [p["read_from"] for p in places if "read_from" in p]
-                    if files[:1] == [file]:  # the first one holds, as in metatrain
+                    if files[:1] == [file]:  # the first has precedence, as in metatrain
                         return True
     return False
 
 
 def _written_options() -> Dict[str, Any]:
-    """The options file of ``mtt train`` as it is written, with those of ``-r``."""
+    """The options file of ``mtt train`` as written, with the changes of ``-r``."""
     files = [a for a in sys.argv[1:] if Path(a).suffix in (".yaml", ".yml")]
     changes = [a for a in sys.argv[1:] if "=" in a and not a.startswith("-")]
     options = OmegaConf.merge(

@@ -1,4 +1,4 @@
-"""Floors for the scales that metatrain's scaler has found, and keeps in buffers."""
+"""Floors for the scales in metatrain's scaler."""
 
 from typing import Any
 
@@ -10,25 +10,25 @@ from metatrain.scaler import Scaler
 from ..normalisation import with_floor
 
 
-SCALE_FLOOR = 1e-4  # of the sizes of types and properties, relative to the largest
-ROUNDING = 1e-10  # of a residual, relative to the target itself
+SCALE_FLOOR = 1e-4  # for sizes of types and properties, relative to the largest
+ROUNDING = 1e-10  # size of a residual relative to the target itself
 
 
 def floor_scales(scaler: Scaler, name: str, largest_value: float) -> bool:
-    """Keep scales above what rounding makes.
+    """Keep scales above rounding errors.
 
-    A type of atom or a property whose residual is much smaller than those of others
-    gets ``SCALE_FLOOR`` of the largest scale. Where all residuals are rounding, since
-    the composition explains the target, there is nothing to scale: the scales are 1.
+    An atom type or a property whose residual is much smaller than others gets
+    ``SCALE_FLOOR`` of the largest scale. If all residuals are rounding errors, because
+    the composition explains the target, all scales are 1.
 
     :param scaler: the scaler, just fitted.
-    :param name: the target.
-    :param largest_value: of the target, before anything was taken off.
-    :return: whether there is anything left to learn of its values.
+    :param name: name of the target.
+    :param largest_value: largest value of the target, with its baseline.
+    :return: whether its values leave anything to learn.
     """
     model: Any = scaler.model
     whole, of_type = model.scales[name], model.per_target_scales[name]
-    # numbers of values, where the data have any; properties of other types have none
+    # numbers of values; properties of types that are not in the data have none
     is_multiple = name in model.multi_property_target_names
     numbers = model.per_property_N[name] if is_multiple else model.N[name]
     is_known = [block.values > 0 for block in numbers.blocks()]
@@ -50,7 +50,7 @@ def floor_scales(scaler: Scaler, name: str, largest_value: float) -> bool:
 
 
 def _replace(scales: TensorMap, is_known: list[torch.Tensor], is_left: bool) -> None:
-    """Change scales in place, but those of which the data have no value: they are 1."""
+    """Change scales in place, except those without data, which stay 1."""
     values = [block.values for block in scales.blocks()]
     known = torch.cat([x[k] for x, k in zip(values, is_known)])
     known = with_floor(known, SCALE_FLOOR) if is_left else torch.ones_like(known)

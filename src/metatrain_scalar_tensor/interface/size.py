@@ -1,4 +1,4 @@
-"""How large a model would be, before any of it is made."""
+"""The size of a model, before it is built."""
 
 from typing import Any, Dict
 
@@ -10,12 +10,12 @@ from ..model import Model
 from ..readout import target_blocks
 
 
-# Generous: Adam keeps four numbers for every weight, 16 GB in float64 at this limit.
+# generous: Adam stores four numbers for each weight, 16 GB in float64 at this limit
 MAX_WEIGHTS = 500_000_000
-MAX_RANK = 8  # of Cartesian tensors: they take 9^rank numbers to put together
+MAX_RANK = 8  # of Cartesian tensors, whose change of basis has 9^rank numbers
 MAX_PER_ATOM = 2**23  # numbers in memory, 64 MiB in float64; a batch has many atoms
 
-# what the weights of a part of the model grow with, and what can be done
+# hyperparameters that determine the number of weights in each part of the model
 REMEDIES: Dict[str, str] = {
     "density": "'num_channels' of 'model.species'",
     "messages": "'channels', 'max_rank' or 'layers' of 'model.messages'",
@@ -30,13 +30,13 @@ REMEDIES: Dict[str, str] = {
 
 
 def check_size(hypers: ModelHypers, info: DatasetInfo) -> None:
-    """Refuse a model that no machine could hold.
+    """Refuse a model that is too large for any machine.
 
-    The model is built without memory for its weights; its constants are bounded by the
-    types of the hyperparameters.
+    The model is built without memory for its weights; the types of the hyperparameters
+    limit its constants.
 
     :param hypers: hyperparameters of the model.
-    :param info: atomic types and targets, atomic-basis ones in their dense form.
+    :param info: atomic types and targets, in dense form for atomic-basis targets.
     :raises ValueError: if it is too large, with its size and what to reduce.
     """
     _check_memory(hypers, len(info.atomic_types))
@@ -82,7 +82,7 @@ def describe(hypers: ModelHypers, info: DatasetInfo) -> Model:
 
 
 def _check_memory(hypers: ModelHypers, num_types: int) -> None:
-    """Refuse what takes too much memory for every atom in a forward pass."""
+    """Refuse models that take too much memory per atom in a forward pass."""
     basis, messages = hypers["expansion"]["basis"], hypers["messages"]
     if hypers["species"]["type"] == "orthogonal":
         num_channels = num_types * (basis["radial"]["max_radial"] + 1)

@@ -1,4 +1,4 @@
-"""Scales and shifts that depend on the type of an atom alone, as tables in float64."""
+"""Scales and shifts that depend only on the atom type, as tables in float64."""
 
 from typing import List
 
@@ -7,12 +7,12 @@ from metatensor.torch import TensorBlock, TensorMap
 
 
 def split(numbers: torch.Tensor) -> torch.Tensor:
-    """Numbers as sums of two that float32 holds, and ``to`` leaves as they are.
+    """Split numbers into sums of two that conversion to float32 does not change.
 
-    Total energies need more digits than float32 has, whatever the model computes in.
+    Total energies need more digits than float32 has, whatever the dtype of the model.
 
     :param numbers: ``(...)``
-    :return: leading and trailing digits, ``(2, ...)``, together 48 bits of them.
+    :return: leading and trailing digits, ``(2, ...)``, together 48 bits.
     """
     numbers = numbers.double()
     leading = numbers.float().double()
@@ -23,11 +23,11 @@ class BlockTable(torch.nn.Module):
     r"""One block of a target: :math:`y_i = s_{q_i} \hat y_i + w_{q_i}`.
 
     :param block: layout of the block.
-    :param num_types: number of types of atoms.
+    :param num_types: number of atom types.
     """
 
     scale: torch.Tensor  # (2, types, properties), see :func:`split`
-    shift: torch.Tensor  # (2, types, *components, properties), likewise
+    shift: torch.Tensor  # (2, types, *components, properties)
 
     def __init__(self, block: TensorBlock, num_types: int) -> None:
         super().__init__()
@@ -47,11 +47,10 @@ class BlockTable(torch.nn.Module):
         self.scale, self.shift = split(scale), split(shift)
 
     def forward(self, values: torch.Tensor, center_type: torch.Tensor) -> torch.Tensor:
-        """Scale and shift.
+        """Scale and shift values, in float64.
 
         :param values: ``(atoms, *components, properties)``
-        :param center_type: index of the type of every atom, ``(atoms,)``
-        :return: likewise, in float64.
+        :param center_type: index of the type of each atom, ``(atoms,)``
         """
         scale = self.scale.to(torch.float64).sum(0).index_select(0, center_type)
         while scale.dim() < values.dim():
@@ -66,8 +65,8 @@ class BlockTable(torch.nn.Module):
 class TargetTable(torch.nn.Module):
     """All blocks of a target.
 
-    :param layout: layout of the target, atomic-basis ones in their dense form.
-    :param num_types: number of types of atoms.
+    :param layout: layout of the target, in dense form for atomic-basis targets.
+    :param num_types: number of atom types.
     """
 
     def __init__(self, layout: TensorMap, num_types: int) -> None:
@@ -77,10 +76,10 @@ class TargetTable(torch.nn.Module):
         )
 
     def forward(self, prediction: TensorMap, center_type: torch.Tensor) -> TensorMap:
-        """Scale and shift a target, with atoms as samples: it is in float64 then.
+        """Scale and shift a target, in float64.
 
-        :param prediction: what the network gives.
-        :param center_type: index of the type of every atom, ``(atoms,)``
+        :param prediction: prediction of the network, with atoms as samples.
+        :param center_type: index of the type of each atom, ``(atoms,)``
         """
         blocks: List[TensorBlock] = []
         for i, table in enumerate(self.blocks):

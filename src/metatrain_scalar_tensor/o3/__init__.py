@@ -6,8 +6,8 @@ Conventions, the same everywhere in the package:
   ``m = -l, ..., l``; for ``l = 1`` these are ``(y, z, x)``;
 - the phases are those of the real spherical harmonics of featomic, sphericart and
   metatomic;
-- a tensor ``(λ, σ)`` turns into ``σ (-1)^λ`` times itself under inversion:
-  ``σ = +1`` is proper, ``σ = -1`` is a pseudotensor.
+- inversion multiplies a tensor ``(λ, σ)`` by ``σ (-1)^λ``: proper tensors have
+  ``σ = +1``, pseudotensors ``σ = -1``.
 """
 
 from .cartesian import cartesian_irreps, isotropic_tensors

@@ -33,18 +33,14 @@ def _clebsch_gordan(l1: int, l2: int, l3: int) -> np.ndarray:
         _real_from_complex(l3).conj(),
         wigners.clebsch_gordan_array(l1, l2, l3),
     )
-    # The real coefficients come out purely real for even l1 + l2 + l3 and purely
-    # imaginary for odd: the phase is a convention, dropped here.
+    # real for even l1 + l2 + l3, imaginary for odd: this phase is dropped by convention
     return coupled.real if (l1 + l2 + l3) % 2 == 0 else coupled.imag
 
 
 def check_triangle(l1: int, l2: int, l3: int) -> None:
     """Refuse products that do not exist.
 
-    :param l1: rank of the first tensor.
-    :param l2: rank of the second tensor.
-    :param l3: rank of their product.
-    :raises ValueError: if ``l3`` is not within ``|l1 - l2|`` and ``l1 + l2``.
+    :raises ValueError: if ``l3`` is not between ``|l1 - l2|`` and ``l1 + l2``.
     """
     if not abs(l1 - l2) <= l3 <= l1 + l2:
         raise ValueError(
@@ -62,22 +58,22 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> torch.Tensor:
     :param l1: rank of the first tensor.
     :param l2: rank of the second tensor.
     :param l3: rank of their product.
-    :return: float64 coefficients, ``(2 l1 + 1, 2 l2 + 1, 2 l3 + 1)``.
-    :raises ValueError: if ``l3`` is not within ``|l1 - l2|`` and ``l1 + l2``.
+    :return: float64 coefficients, ``(2 l1 + 1, 2 l2 + 1, 2 l3 + 1)``
+    :raises ValueError: if ``l3`` is not between ``|l1 - l2|`` and ``l1 + l2``.
     """
     check_triangle(l1, l2, l3)
     return torch.from_numpy(_clebsch_gordan(l1, l2, l3).copy())
 
 
 class CoupledProduct(torch.nn.Module):
-    r"""The product of two tensors, channel by channel.
+    r"""The coupled product of two tensors, channel by channel.
 
     .. math::
         [x_c \otimes y_c]_{l_3 m_3} = \sum_{m_1 m_2}
             \langle l_1 m_1 l_2 m_2 | l_3 m_3 \rangle \, x_{c, m_1} \, y_{c, m_2}
 
-    It is a proper tensor for even :math:`l_1 + l_2 + l_3` and a pseudotensor for odd,
-    when ``x`` and ``y`` are proper.
+    For proper ``x`` and ``y`` it is a proper tensor if :math:`l_1 + l_2 + l_3` is even,
+    and a pseudotensor if it is odd.
 
     :param l1: rank of the first tensor.
     :param l2: rank of the second tensor.

@@ -1,4 +1,4 @@
-"""Constant matrices that act on the components of tensors."""
+"""Constant matrices that act on the components of tensors, and how to make them."""
 
 from functools import wraps
 from typing import Any, Callable, TypeVar, cast
@@ -10,11 +10,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def on_cpu(function: Function) -> Function:
-    """Decorator of what computes constants.
-
-    They are known wherever a module is made: on the meta device, too, on which nothing
-    can be computed.
-    """
+    """Decorator that computes constants on the CPU, even under the meta device."""
 
     @wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -27,7 +23,7 @@ def on_cpu(function: Function) -> Function:
 def on_components(matrix: torch.Tensor, tensors: torch.Tensor) -> torch.Tensor:
     """Multiply the components of tensors with a matrix.
 
-    With ``@``, the tensors would be transposed in memory.
+    This avoids the transposition in memory that ``@`` would need.
 
     :param matrix: ``(new components, components)``
     :param tensors: ``(atoms, components, channels)``

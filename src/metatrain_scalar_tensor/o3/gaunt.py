@@ -1,17 +1,17 @@
-r"""Products of functions on the sphere by their coefficients, in two representations.
+r"""Products of functions on the sphere from their coefficients, in two representations.
 
-A function :math:`f = \sum_{lm} f_{lm} Y_{lm}` is a spherical tensor for every ``l``.
-Of the outer product of the coefficients of two functions, or of a sum of such outer
-products, both modules make the coefficients of the product of the functions,
+The coefficients of :math:`f = \sum_{lm} f_{lm} Y_{lm}` are a spherical tensor for each
+``l``. Both modules take the outer product of the coefficients of two functions, or a
+sum of such outer products, and return the coefficients of the product,
 
 .. math::
     (f g)_{LM} = \sum_{lm, l'm'} f_{lm} \, g_{l'm'}
         \int Y_{lm} Y_{l'm'} Y_{LM} \, \mathrm{d}\hat r.
 
-``SphericalGaunt`` multiplies with the matrix of the integrals. ``CartesianGaunt``
-contracts indices of irreducible Cartesian tensors instead, as Zaverkin et al.,
-`arXiv:2405.14253 <https://arxiv.org/abs/2405.14253>`_. The numbers are the same; which
-of them is faster is told in ``docs/performance.md``.
+``SphericalGaunt`` multiplies with the matrix of these integrals. ``CartesianGaunt``
+contracts indices of irreducible Cartesian tensors instead, as do Zaverkin et al.,
+`arXiv:2405.14253 <https://arxiv.org/abs/2405.14253>`_. The results are the same;
+``docs/performance.md`` compares their speed.
 """
 
 import math
@@ -25,13 +25,13 @@ from .irreducible import coupling_constant, spherical_from_irreducible
 
 
 def _gaunt_factor(l1: int, l2: int, l3: int) -> float:
-    """What the Gaunt coefficients are times those of Clebsch and Gordan."""
+    """The ratio of the Gaunt to the Clebsch–Gordan coefficients."""
     squared = (2 * l1 + 1) * (2 * l2 + 1) / (4 * math.pi * (2 * l3 + 1))
     return math.sqrt(squared) * clebsch_gordan(l1, l2, l3)[l1, l2, l3].item()
 
 
 def _couplings(max_rank: int, l3: int) -> List[tuple[int, int]]:
-    """The ranks of the factors of products of rank ``l3``."""
+    """Ranks of two factors with a product of rank ``l3``."""
     ranks = range(max_rank + 1)
     return [
         (l1, l2)
@@ -42,7 +42,7 @@ def _couplings(max_rank: int, l3: int) -> List[tuple[int, int]]:
 
 
 class SphericalGaunt(torch.nn.Module):
-    """The product of functions, one multiplication with the Gaunt coefficients.
+    """The product of functions, by one multiplication with the Gaunt coefficients.
 
     :param max_rank: largest ``l`` of the factors and of the product.
     """
@@ -64,7 +64,7 @@ class SphericalGaunt(torch.nn.Module):
 
     @torch.jit.export
     def components(self, spherical: torch.Tensor) -> torch.Tensor:
-        """What outer products are to be made of: ``(..., size)``, as it comes."""
+        """The factors of outer products: the unchanged components, ``(..., size)``."""
         return spherical
 
     def forward(self, outer: torch.Tensor) -> torch.Tensor:
@@ -83,15 +83,15 @@ class CartesianGaunt(torch.nn.Module):
         (f g)_L = \sum_{l l'} w_{l l' L} \, Q_L \left( f_l \cdot^k g_{l'} \right),
             \qquad k = (l + l' - L) / 2
 
-    with the change of basis :math:`Q` of ``spherical_from_irreducible``, which takes
-    the irreducible part of what is left, and the Gaunt coefficients in units of the
-    ``coupling_constant`` as weights.
+    where the change of basis :math:`Q` of ``spherical_from_irreducible`` takes the
+    irreducible part of the contraction, and the weights are Gaunt coefficients divided
+    by the ``coupling_constant``.
 
     :param max_rank: largest ``l`` of the factors and of the product.
     """
 
     basis: torch.Tensor  # (l · m, size)
-    # of the contractions: L, weight, starts of the factors, 3^free and 3^contracted
+    # for each contraction: L, weight, slices of the factors, 3^free and 3^contracted
     ranks: List[int]
     weights: List[float]
     slices: List[List[int]]
@@ -119,10 +119,10 @@ class CartesianGaunt(torch.nn.Module):
 
     @torch.jit.export
     def components(self, spherical: torch.Tensor) -> torch.Tensor:
-        """What outer products are to be made of: the irreducible Cartesian tensors.
+        """The factors of outer products: irreducible Cartesian tensors.
 
         :param spherical: ``(..., (max_rank + 1)²)``
-        :return: ``(..., size)``, with the 1 + 3 + 9 + ... components of all ranks.
+        :return: ``(..., size)``, the 1 + 3 + 9 + ... components of all ranks.
         """
         return spherical @ self.basis
 

@@ -23,14 +23,14 @@ def product_irreps(first: Irrep, second: Irrep) -> Tuple[List[Irrep], torch.Tens
         [x \otimes y]_{m_1 m_2} = \sum_{\lambda \mu}
             \langle l_1 m_1 l_2 m_2 | \lambda \mu \rangle \, z_{\lambda \mu}
 
-    with one :math:`z` for every :math:`\lambda` from :math:`|l_1 - l_2|` to
-    :math:`l_1 + l_2`. Its :math:`\sigma = \sigma_1 \sigma_2 (-1)^{l_1 + l_2 + \lambda}`
-    makes :math:`\sigma (-1)^\lambda` that of the product under inversion.
+    with one :math:`z` for each :math:`\lambda` from :math:`|l_1 - l_2|` to
+    :math:`l_1 + l_2`. Inversion changes it as it changes the product, since
+    :math:`\sigma = \sigma_1 \sigma_2 (-1)^{l_1 + l_2 + \lambda}`.
 
     :param first: symmetry of the first index.
     :param second: symmetry of the second index.
-    :return: the irreps, and float64 orthonormal rows
-        ``(Σ (2λ + 1), 2 l1 + 1, 2 l2 + 1)``, the components of all irreps stacked.
+    :return: the irreps, and the orthogonal float64 matrix from the components of the
+        product to the stacked ones of the irreps, ``(Σ (2λ + 1), 2 l1 + 1, 2 l2 + 1)``
     """
     l1, l2 = first.o3_lambda, second.o3_lambda
     irreps: List[Irrep] = []

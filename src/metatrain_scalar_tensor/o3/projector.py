@@ -1,8 +1,8 @@
 r"""The projector onto symmetric traceless tensors.
 
-A symmetric tensor is the polynomial
-:math:`A(x) = A_{i_1 \ldots i_l} x_{i_1} \cdots x_{i_l}`, and traceless where that is
-harmonic, :math:`\Delta A = 0`.
+A symmetric tensor corresponds to a polynomial
+:math:`A(x) = A_{i_1 \ldots i_l} x_{i_1} \cdots x_{i_l}`. It is traceless if the
+polynomial is harmonic, :math:`\Delta A = 0`.
 """
 
 import itertools
@@ -20,17 +20,14 @@ def _double_factorial(n: int) -> int:
 
 
 def _monomials(degree: int) -> List[Tuple[int, int, int]]:
-    """Exponents ``(a, b, c)`` of all ``x^a y^b z^c`` of a degree."""
+    """Exponents ``(a, b, c)`` of all monomials ``x^a y^b z^c`` of a degree."""
     return [
         (a, b, degree - a - b) for a in range(degree + 1) for b in range(degree + 1 - a)
     ]
 
 
 def _laplacian_and_square(degree: int) -> Tuple[np.ndarray, np.ndarray]:
-    """``Δ`` on polynomials of a degree, and the product with ``x·x`` that leads back.
-
-    :return: ``(lower, higher)`` and ``(higher, lower)``, the numbers of monomials.
-    """
+    """Matrices of ``Δ``, ``(lower, higher)``, and of ``x·x``, ``(higher, lower)``."""
     lower, higher = _monomials(degree - 2), _monomials(degree)
     laplacian = np.zeros((len(lower), len(higher)))
     square = np.zeros((len(higher), len(lower)))
@@ -61,7 +58,7 @@ def _harmonic_part(degree: int) -> np.ndarray:
 def _projector(rank: int) -> np.ndarray:
     monomials = _monomials(rank)
     indices = itertools.product(range(3), repeat=rank)
-    # which monomial x_i x_j ... is
+    # the monomial that x_i x_j ... is
     which = np.array(
         [monomials.index((i.count(0), i.count(1), i.count(2))) for i in indices]
     )
@@ -74,7 +71,7 @@ def _projector(rank: int) -> np.ndarray:
 def irreducible_projector(rank: int) -> torch.Tensor:
     r"""The orthogonal projector onto symmetric traceless tensors.
 
-    It symmetrises, and takes the harmonic part of the polynomial:
+    It symmetrises a tensor, and takes the harmonic part of its polynomial:
 
     .. math::
         P = \sum_{m=0}^{\lfloor l/2 \rfloor} (-1)^m

@@ -1,4 +1,4 @@
-"""Functions on the unit sphere, by their values at the points of a quadrature."""
+"""Functions on the unit sphere, given by their values on a quadrature grid."""
 
 import numpy as np
 import torch
@@ -8,17 +8,17 @@ from .components import on_components, on_cpu
 from .spherical_harmonics import SphericalHarmonics
 
 
-# degrees up to which Lebedev's rules of positive weights integrate exactly
+# degrees up to which the Lebedev rules with positive weights are exact
 _DEGREES = [3, 5, 7, 9, 11, 15, 17, 19, 21, 23, 29, 31, 35, 41, 47, 53, 59, 65, 71, 77]
 
 
 class SphereGrid(torch.nn.Module):
-    r"""Functions on the sphere, between their coefficients and their values.
+    r"""Transforms functions on the sphere between coefficients and values.
 
     .. math::
         f(\hat r) = \sum_{lm} f_{lm} \, Y_{lm}(\hat r)
 
-    at the points of Lebedev's quadrature. Products of tensors, coupled to all ranks at
+    at the points of a Lebedev quadrature. Products of tensors, coupled to all ranks at
     once, are products of such functions,
 
     .. math::
@@ -27,12 +27,12 @@ class SphereGrid(torch.nn.Module):
               [y^{l_1} \otimes z^{l_2}]_{\lambda\mu},
 
     with the Gaunt factors :math:`g`, which vanish for odd :math:`l_1 + l_2 + \lambda`.
-    The bracket :math:`\{y, z\} = \hat r \cdot (\nabla y \times \nabla z)` gives the odd
-    ones: pseudotensors.
+    The bracket :math:`\{y, z\} = \hat r \cdot (\nabla y \times \nabla z)` has the odd
+    couplings, pseudotensors.
 
     :param max_angular: largest ``l`` of the functions.
-    :param degree: degree up to which integrals are exact: the sum of the ``l`` of all
-        factors.
+    :param degree: largest sum of the ``l`` of all factors for which integrals must be
+        exact.
     :raises ValueError: if there is no rule of that degree.
     """
 
@@ -67,19 +67,19 @@ class SphereGrid(torch.nn.Module):
             self.register_buffer(name, values, persistent=False)
 
     def forward(self, coefficients: torch.Tensor) -> torch.Tensor:
-        """The values of functions.
+        """The values of functions on the grid.
 
         :param coefficients: ``f_lm``, ``(atoms, (max_angular + 1)², channels)``; the
-            first ones may be left out, and are then zero.
+            first ones may be left out if they are zero.
         :return: ``(atoms, points, channels)``
         """
         return on_components(self.harmonics[:, -coefficients.shape[1] :], coefficients)
 
     def bracket(self, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        """The values of the brackets of two functions.
+        """The values of the bracket ``{y, z}`` on the grid.
 
         :param y: coefficients, as in :meth:`forward`.
-        :param z: likewise.
+        :param z: coefficients, as in :meth:`forward`.
         :return: ``(atoms, points, channels)``
         """
         slopes = self.slopes[:, -y.shape[1] :]
@@ -88,10 +88,10 @@ class SphereGrid(torch.nn.Module):
         return y_t * z_u - y_u * z_t
 
     def project(self, values: torch.Tensor, max_lambda: int) -> torch.Tensor:
-        """The coefficients of functions.
+        """The coefficients of functions from their values.
 
         :param values: ``(atoms, points, channels)``
-        :param max_lambda: largest λ that is wanted, at most ``max_angular``.
+        :param max_lambda: largest λ to compute, at most ``max_angular``.
         :return: ``(atoms, (max_lambda + 1)², channels)``
         """
         num_rows = (max_lambda + 1) * (max_lambda + 1)  # TorchScript: ** is a float

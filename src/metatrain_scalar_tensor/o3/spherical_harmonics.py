@@ -19,17 +19,17 @@ class SphericalHarmonics(torch.nn.Module):
             \; \frac{\mathrm{d}^m P_l}{\mathrm{d} z^m}
 
     with the Legendre polynomials :math:`P_l`, normalised to
-    :math:`\int |Y_{lm}|^2 \mathrm{d}\hat r = 1`, without the Condon–Shortley phase: the
-    same as sphericart's (Bigi et al., `JCP 159, 064802 (2023)
-    <https://doi.org/10.1063/5.0156307>`_). The polynomials are sums of Chebyshev
-    polynomials, which is stable for any ``l``. In plain TorchScript, with derivatives
-    of any order.
+    :math:`\int |Y_{lm}|^2 \mathrm{d}\hat r = 1`, without the Condon–Shortley phase, as
+    in sphericart (Bigi et al., `JCP 159, 064802 (2023)
+    <https://doi.org/10.1063/5.0156307>`_). They are evaluated as Chebyshev series,
+    which are stable for any ``l``, in plain TorchScript and with derivatives of any
+    order.
 
     :param max_angular: largest ``l``.
     """
 
     polynomials: torch.Tensor  # (l + 1, l · m), Chebyshev coefficients of Q
-    azimuthal: torch.Tensor  # (2 l + 2, l · m), which part of which power goes with it
+    azimuthal: torch.Tensor  # (2 l + 2, l · m), selects real or imaginary part of power
 
     def __init__(self, max_angular: int) -> None:
         super().__init__()
@@ -52,8 +52,8 @@ class SphericalHarmonics(torch.nn.Module):
         """Evaluate the harmonics.
 
         :param directions: unit vectors (x, y, z), ``(samples, 3)``
-        :return: all harmonics up to ``max_angular``, one ``l`` after the other, each
-            with ``m = -l, ..., l``: ``(samples, (max_angular + 1)²)``
+        :return: harmonics for ``l = 0, ..., max_angular``, each with ``m = -l, ...,
+            l``: ``(samples, (max_angular + 1)²)``
         """
         x, y, z = directions.unbind(1)
         chebyshev = [torch.ones_like(z), z]

@@ -1,4 +1,4 @@
-"""From features and density of centers to the values of targets."""
+"""From the features and the density of centers to the values of targets."""
 
 from typing import Dict, List, Optional, Set
 
@@ -13,7 +13,7 @@ from .irreps import TargetBlock, target_blocks
 
 
 class Readout(torch.nn.Module):
-    """The targets of one kind of centers, atoms or pairs of atoms.
+    """The targets of one kind of center: atoms or pairs of atoms.
 
     :param hypers: how many tensors to use.
     :param max_angular: largest angular channel of the density.
@@ -43,8 +43,8 @@ class Readout(torch.nn.Module):
         """Register a target, with the tensors that it needs.
 
         :param name: name of the target.
-        :param blocks: what its blocks are made of.
-        :param exchange: symmetry under exchange of atoms or indices, if there is one.
+        :param blocks: irreps and shape of each block.
+        :param exchange: symmetry under exchange of atoms or indices, if any.
         :raises ValueError: if there are no tensors of its symmetry.
         """
         try:
@@ -55,7 +55,7 @@ class Readout(torch.nn.Module):
 
     @torch.jit.unused
     def keep(self, names: Set[str]) -> None:
-        """Forget other targets, and the tensors that only they need."""
+        """Remove other targets, and the tensors that only they need."""
         for name in set(self.heads) - names:
             del self.heads[name]
         self.bases.keep(set(self.symmetries(list(self.heads))))
@@ -72,7 +72,7 @@ class Readout(torch.nn.Module):
 
     @torch.jit.export
     def symmetries(self, names: List[str]) -> List[str]:
-        """The symmetries that some targets are made of."""
+        """The symmetries that some targets need, by name."""
         symmetries: List[str] = []
         for name, head in self.heads.items():
             if name in names:
@@ -81,18 +81,18 @@ class Readout(torch.nn.Module):
 
     @torch.jit.export
     def reads_density(self, names: List[str]) -> bool:
-        """Whether some targets are made of the density: all but scalars are."""
+        """Whether any of these targets needs the density, as all but scalars do."""
         return self.bases.read_density(self.symmetries(names))
 
     @torch.jit.export
     def last_layer_features(
         self, features: torch.Tensor, names: List[str]
     ) -> Dict[str, torch.Tensor]:
-        """The features of which some targets are linear functions.
+        """The inputs of the last linear layer of some targets.
 
         :param features: ``(centers, num_features)``
-        :param names: these targets.
-        :return: for each of them ``(centers, num_features)``
+        :param names: names of the targets.
+        :return: for each target, ``(centers, num_features)``
         """
         last_layers: Dict[str, torch.Tensor] = {}
         for name, head in self.heads.items():
@@ -111,10 +111,10 @@ class Readout(torch.nn.Module):
 
         :param features: ``(centers, num_features)``
         :param density: for every ``l``, ``(centers, 2l + 1, num_channels)``
-        :param names: the outputs that were asked for, among them these targets.
-        :param opposite: the place of every pair seen from its other atom; ``None`` for
-            atoms.
-        :return: for every target its blocks, ``(centers, *components, properties)``
+        :param names: the targets to predict; other names are ignored.
+        :param opposite: index of each pair with its atoms exchanged, ``(centers,)``;
+            ``None`` for atoms.
+        :return: blocks of every target, ``(centers, *components, properties)``
         """
         bases = self.bases(density, self.symmetries(names))  # (centers, 2λ + 1, b) each
         values: Dict[str, List[torch.Tensor]] = {}

@@ -14,16 +14,16 @@ from ..structures.radial import RadialFunctions
 
 
 class PairFeatures(NamedTuple):
-    """What is known of every pair of atoms, of which there are both orders."""
+    """Features and density of pairs of atoms, in both orders."""
 
     features: torch.Tensor  # (pairs, features)
     density: List[torch.Tensor]  # for every l, (pairs, 2l + 1, channels)
     first: torch.Tensor  # (pairs,), index of the first atom
-    opposite: torch.Tensor  # (pairs,), place of the pair seen from its other atom
+    opposite: torch.Tensor  # (pairs,), index of the pair with its atoms exchanged
 
 
 def _numbers(pairs: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
-    """One integer for every pair ``(first, second, shifts)``, that tells them apart."""
+    """A unique integer for every pair ``(first, second, shifts)``."""
     numbers = pairs[:, 0] * (torch.max(pairs[:, 1]) + 1) + pairs[:, 1]
     for axis in range(2, 5):
         numbers = numbers * (2 * reach + 1) + pairs[:, axis] + reach
@@ -33,12 +33,12 @@ def _numbers(pairs: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
 def opposite_pairs(
     first: torch.Tensor, second: torch.Tensor, shifts: torch.Tensor
 ) -> torch.Tensor:
-    """Find every pair as it is seen from its other atom.
+    """For each pair, find the one with the atoms exchanged and the opposite shift.
 
-    :param first: index of the first atom of every pair, ``(pairs,)``
-    :param second: index of the second atom, likewise.
+    :param first: index of the first atom of each pair, ``(pairs,)``
+    :param second: index of the second atom, ``(pairs,)``
     :param shifts: cell shifts of the second atom, ``(pairs, 3)``
-    :return: the place of the pair with the atoms exchanged and the opposite shift.
+    :return: index of the opposite pair, ``(pairs,)``
     """
     opposite = torch.empty_like(first)
     if len(first) > 0:
@@ -60,9 +60,9 @@ class AtomPairs(torch.nn.Module):
             A x_i \cdot Y, \, B x_j \cdot Y, \, A x_i \cdot B x_j \right] \right)
 
     with the densities :math:`x` and features :math:`h` of both atoms, the harmonics
-    :math:`Y` of the vector between them, on which the densities are projected for every
-    angular channel, and a small network :math:`N`. A pair is a center with a density as
-    any atom, for which there are tensors of all symmetries.
+    :math:`Y` of the vector between them, onto which the densities are projected for
+    each angular channel, and a small network :math:`N`. A pair is then a center with a
+    density, from which tensors of all symmetries are built as for an atom.
 
     :param hypers: cutoff and number of channels.
     :param expansion: arguments of featomic's ``SphericalExpansion``.
@@ -79,7 +79,7 @@ class AtomPairs(torch.nn.Module):
     ) -> None:
         super().__init__()
         of_pairs = copy.deepcopy(expansion)
-        # far pairs count as much as near ones: no scaling, and the cutoff beyond them
+        # far pairs count as much as near ones: no scaling, and a cutoff beyond them
         of_pairs["density"]["scaling"] = None
         of_pairs["cutoff"]["radius"] = (
             hypers["cutoff"] + expansion["cutoff"]["smoothing"]["width"]
@@ -94,7 +94,7 @@ class AtomPairs(torch.nn.Module):
         self.num_components = [2 * l + 1 for l in range(max_angular + 1)]
         self.harmonics = SphericalHarmonics(max_angular)
         num_channels = hypers["num_channels"]
-        self.num_channels = 3 * num_channels  # of the density of a pair
+        self.num_channels = 3 * num_channels  # in the density of a pair
         self.of_first, self.of_second = [
             torch.nn.ModuleList(
                 Contraction(num_inputs, num_channels) for _ in self.num_components
@@ -121,12 +121,11 @@ class AtomPairs(torch.nn.Module):
         density: List[torch.Tensor],
         features: torch.Tensor,
     ) -> PairFeatures:
-        """Look at all pairs of the neighbor list.
+        """Compute features and density of all pairs, in the order of the neighbor list.
 
         :param structures: structures, whose atoms are stacked in order.
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
         :param features: ``(atoms, num_features)``
-        :return: the pairs, in the order of the neighbor list.
         """
         pairs = read_neighbor_list(structures.systems, self.neighbor_list)
         i, j = pairs.first, pairs.second

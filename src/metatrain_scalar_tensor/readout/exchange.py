@@ -1,4 +1,4 @@
-"""Targets that do not change when two atoms, or two indices, change places."""
+"""Targets that are symmetric under exchange of two atoms, or of two indices."""
 
 from typing import Any, Dict, List, Literal, Optional
 
@@ -11,16 +11,13 @@ Exchange = Literal["symmetric", "antisymmetric", "none"]
 
 
 def is_product(layout: TensorMap) -> bool:
-    """Whether a target is a matrix between two sets of irreps, such as a Hamiltonian.
-
-    :param layout: layout of the target, with metatrain's ``product`` or without.
-    """
+    """Whether a target is a matrix between two sets of irreps, like a Hamiltonian."""
     properties = layout.block(0).properties.names
     return "o3_lambda_1" in layout.keys.names or "l_1" in properties
 
 
 def _exchanged(labels: Labels) -> Labels:
-    """The same labels with the numbers of ``..._1`` and ``..._2`` exchanged."""
+    """The labels with the values of ``..._1`` and ``..._2`` exchanged."""
     names = labels.names
     columns = list(range(len(names)))
     for i, name in enumerate(names):
@@ -31,7 +28,7 @@ def _exchanged(labels: Labels) -> Labels:
 
 
 class _Properties(torch.nn.Module):
-    """Where the properties of a block are found in its partner, and with what sign."""
+    """Maps the properties of a block to those of its partner, with a sign."""
 
     place: torch.Tensor  # (properties,)
     sign: torch.Tensor  # (properties,)
@@ -42,28 +39,28 @@ class _Properties(torch.nn.Module):
         self.register_buffer("sign", sign, persistent=False)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Take them: the last axis of ``values``."""
+        """Reorder the last axis of ``values``."""
         return values.index_select(values.dim() - 1, self.place) * self.sign
 
 
 class ExchangeSymmetry(torch.nn.Module):
-    r"""The part of a target that is symmetric under exchange, exactly.
+    r"""Projects a target on its part that is exactly symmetric under exchange.
 
     .. math::
         H_{ij}(T) \leftarrow \tfrac12 \left( H_{ij}(T) \pm H_{ji}(-T)^T \right)
 
-    for a pair of atoms :math:`i`, :math:`j` with the cell shift :math:`T`; of an atom
-    or a structure the symmetric part of its own matrix. In coupled form, the exchange
-    of two irreps gives a sign, :math:`\langle l_1 m_1 l_2 m_2 | \lambda \mu \rangle =
-    (-1)^{l_1 + l_2 - \lambda} \langle l_2 m_2 l_1 m_1 | \lambda \mu \rangle`.
+    for a pair of atoms :math:`i`, :math:`j` with the cell shift :math:`T`. For an atom
+    or a structure it is the symmetric part of its own matrix. In coupled form, the
+    exchange of two irreps gives a sign, :math:`\langle l_1 m_1 l_2 m_2 | \lambda \mu
+    \rangle = (-1)^{l_1 + l_2 - \lambda} \langle l_2 m_2 l_1 m_1 | \lambda \mu \rangle`.
 
     :param name: name of the target, for the error message.
-    :param layout: layout of the target, atomic-basis ones in their dense form.
+    :param layout: layout of the target, in dense form for atomic-basis targets.
     :param exchange: ``symmetric`` or ``antisymmetric``.
-    :raises ValueError: if a block of a matrix has no transposed one.
+    :raises ValueError: if a block of a matrix has no transposed block.
     """
 
-    partner: List[int]  # the block that holds the transposed matrix, for every block
+    partner: List[int]  # for every block, the index of its transpose
 
     def __init__(self, name: str, layout: TensorMap, exchange: Exchange) -> None:
         super().__init__()
@@ -81,7 +78,7 @@ class ExchangeSymmetry(torch.nn.Module):
                 )
             if len(place) != len(block.properties) or (place < 0).any():
                 raise ValueError(
-                    f"target '{name}' has no block that is the transposed one of "
+                    f"target '{name}' has no block that is the transpose of "
                     f"{key.print()}: set 'model.exchange_symmetry' of it to 'none'"
                 )
             sign = torch.full([len(place)], factor, dtype=torch.float64)
@@ -96,17 +93,17 @@ class ExchangeSymmetry(torch.nn.Module):
     ) -> List[torch.Tensor]:
         """Symmetrise the values.
 
-        :param blocks: of every block, ``(samples, *components, properties)``
-        :param opposite: for every pair the place of the same pair seen from its other
-            atom, ``(samples,)``; ``None`` where samples are not pairs.
-        :return: likewise.
+        :param blocks: for every block, ``(samples, *components, properties)``
+        :param opposite: index of each pair with its atoms exchanged, ``(samples,)``;
+            ``None`` if samples are not pairs.
+        :return: the symmetric blocks, with the same shapes.
         """
         symmetric: List[torch.Tensor] = []
         for i, properties in enumerate(self.properties):
             other = blocks[self.partner[i]]
             if opposite is not None:
                 other = other.index_select(0, opposite)
-            # the components of the other index first
+            # exchange the components of the two indices
             axes = list(range(1, other.dim() - 1))
             axes.reverse()
             other = other.permute([0] + axes + [other.dim() - 1])
@@ -115,10 +112,10 @@ class ExchangeSymmetry(torch.nn.Module):
 
     @torch.jit.unused
     def of_sizes(self, sizes: List[torch.Tensor]) -> List[torch.Tensor]:
-        """The same sizes for properties that are exchanged: their root mean squares.
+        """Give exchanged properties the same size, the root mean square of the two.
 
-        :param sizes: of every block, ``(properties,)``
-        :return: likewise.
+        :param sizes: for every block, ``(properties,)``
+        :return: the symmetric sizes, with the same shapes.
         """
         symmetric: List[torch.Tensor] = []
         properties: Any  # mypy takes its buffers for modules
@@ -131,12 +128,11 @@ class ExchangeSymmetry(torch.nn.Module):
 def exchange_symmetry(
     name: str, info: TargetInfo, choices: Dict[str, Exchange]
 ) -> Optional[ExchangeSymmetry]:
-    """The symmetry of a target.
+    """The exchange symmetry of a target; ``None`` if it has none.
 
     :param name: name of the target.
-    :param info: the target, atomic-basis ones in their dense form.
-    :param choices: what the options say of some targets.
-    :return: ``None`` if it has none.
+    :param info: the target, in dense form for atomic-basis targets.
+    :param choices: the option ``exchange_symmetry``.
     :raises ValueError: as :class:`ExchangeSymmetry`.
     """
     exchange = choices.get(name, "symmetric" if is_product(info.layout) else "none")

@@ -1,4 +1,4 @@
-"""From features and tensors to the values of a target: coefficients, and their sum."""
+"""From features and tensors to the values of a target."""
 
 from typing import Dict, List, Optional
 
@@ -13,8 +13,8 @@ from .irreps import TargetBlock
 class BlockHead(torch.nn.Module):
     r"""One block of a target: :math:`\sum_b c_b B_b` for each of its irreps.
 
-    :param block: what the block is made of.
-    :param num_features: number of features, of which the coefficients are linear.
+    :param block: irreps and shape of the block.
+    :param num_features: number of features; the coefficients are linear in them.
     :param num_tensors: number of tensors of each irrep.
     """
 
@@ -35,7 +35,7 @@ class BlockHead(torch.nn.Module):
         )
         for weights, size in zip(
             self.coefficients.parameters(), num_tensors, strict=True
-        ):  # so that the sum over the tensors is as large as one of them
+        ):  # makes the sum over the tensors as large as one of them
             weights.data.mul_(size**-0.5)
         change = block.change_of_basis
         self.is_irreducible = change is None
@@ -66,10 +66,10 @@ class BlockHead(torch.nn.Module):
 class TargetHead(torch.nn.Module):
     """One target of atoms or of pairs: its last-layer features and its blocks.
 
-    :param blocks: what its blocks are made of.
+    :param blocks: irreps and shape of each block.
     :param num_features: number of features of a center.
-    :param bases: the tensors, to which those of the irreps are added.
-    :param exchange: symmetry under exchange of atoms or indices, if there is one.
+    :param bases: the tensors, to which those of missing irreps are added.
+    :param exchange: symmetry under exchange of atoms or indices, if any.
     :raises ValueError: if there are no tensors of a symmetry.
     """
 
@@ -97,18 +97,14 @@ class TargetHead(torch.nn.Module):
     @torch.jit.unused
     @torch.no_grad()
     def predict_zero(self) -> None:
-        """Make all coefficients zero, where nothing is left to learn."""
+        """Set all coefficients to zero, for targets with nothing left to learn."""
         for block in self.blocks:
             for weights in block.coefficients.parameters():  # type: ignore[union-attr]
                 weights.zero_()
 
     @torch.jit.export
     def last_layer_features(self, features: torch.Tensor) -> torch.Tensor:
-        """The features of which this target is a linear function.
-
-        :param features: ``(centers, num_features)``
-        :return: ``(centers, num_features)``
-        """
+        """The inputs of the last linear layer, ``(centers, num_features)``."""
         return self.hidden(features)
 
     def forward(
@@ -117,13 +113,12 @@ class TargetHead(torch.nn.Module):
         bases: Dict[str, torch.Tensor],
         opposite: Optional[torch.Tensor],
     ) -> List[torch.Tensor]:
-        """Predict the contribution of every atom to the target, or its value for pairs.
+        """Predict the contributions of atoms to the target, or its values for pairs.
 
         :param features: ``(centers, num_features)``
         :param bases: the tensors of every symmetry, ``(centers, 2λ + 1, num_tensors)``
-        :param opposite: the place of every pair seen from its other atom; ``None`` for
-            atoms.
-        :return: of every block, ``(centers, *components, properties)``
+        :param opposite: as in :meth:`Readout.forward`.
+        :return: for every block, ``(centers, *components, properties)``
         """
         last_layer = self.last_layer_features(features)
         values: List[torch.Tensor] = []

@@ -1,4 +1,4 @@
-"""The irreducible tensors that targets are made of."""
+"""The irreducible tensors in the blocks of targets."""
 
 from typing import List, NamedTuple, Optional
 
@@ -9,28 +9,27 @@ from ..o3 import Irrep, cartesian_irreps, product_irreps
 
 
 class TargetBlock(NamedTuple):
-    """One block of a target, as what it is made of."""
+    """Irreps and shape of one block of a target."""
 
     irreps: List[Irrep]
     change_of_basis: Optional[torch.Tensor]
-    """From their stacked components to those of the block, ``(Σ (2λ + 1), ...)``;
-    ``None`` if they are the same."""
+    """From the stacked components of the irreps to those of the block,
+    ``(Σ (2λ + 1), ...)``; ``None`` if they are the same."""
     shape: List[int]
-    """Lengths of its component axes."""
+    """Lengths of the component axes."""
     num_properties: int
 
 
 def target_blocks(
     name: str, info: TargetInfo, symmetry: Optional[str]
 ) -> List[TargetBlock]:
-    """The irreducible tensors that make up every block of a target.
+    """The irreducible tensors in every block of a target.
 
     :param name: name of the target, for the error messages.
-    :param info: the target, atomic-basis ones in their dense form.
-    :param symmetry: exchanges of Cartesian indices that change nothing, such as
-        ``ij=ji``; ``None`` for none.
-    :return: the blocks of the layout.
-    :raises ValueError: if there is a symmetry of indices, but there are no indices.
+    :param info: the target, in dense form for atomic-basis targets.
+    :param symmetry: symmetry of Cartesian indices, such as ``ij=ji``; ``None`` for
+        none.
+    :raises ValueError: if there is a symmetry of indices, but no Cartesian index.
     """
     if symmetry is not None and not info.is_cartesian:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Atoms and who is near whom: from metatomic's systems to tensors."""
+"""Atoms and their neighbors, from metatomic's systems to tensors."""
 
 from .checks import check_distances, check_finite, closest_distance, is_finite
 from .edges import EdgeFunctions, Edges

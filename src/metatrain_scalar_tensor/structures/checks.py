@@ -1,4 +1,4 @@
-"""Structures that no model can be right for."""
+"""Checks for structures that no model can describe."""
 
 from typing import List
 
@@ -7,12 +7,12 @@ from metatomic.torch import System, unit_conversion_factor
 
 
 def closest_distance(length_unit: str) -> float:
-    """The smallest distance of two atoms that is taken for physics: 0.1 Å.
+    """The smallest plausible distance of two atoms: 0.1 Å.
 
-    Nuclei come that close at energies of 100 eV and more; in data it is a mistake.
+    Nuclei come that close only at energies of 100 eV and more: in data it is a mistake.
 
-    :param length_unit: unit of the structures; without one, only distances of 0.01 of
-        whatever it is (nm, say) are mistakes for sure.
+    :param length_unit: unit of the structures; if empty, the result is 0.01, which is
+        too close in any common unit (such as nm).
     """
     if length_unit == "":
         return 0.01
@@ -20,15 +20,14 @@ def closest_distance(length_unit: str) -> float:
 
 
 def is_finite(system: System) -> bool:
-    """Whether positions and cell of a structure are numbers."""
+    """Whether positions and cell of a structure are finite."""
     return bool(torch.cat([system.positions, system.cell]).isfinite().all())
 
 
 def check_finite(systems: List[System]) -> None:
     """Refuse structures with NaN or infinite positions or cells.
 
-    :param systems: structures.
-    :raises ValueError: if there is one, with its number.
+    :raises ValueError: with the number of the first such structure.
     """
     numbers = [s.positions for s in systems] + [s.cell for s in systems]
     if not bool(torch.cat(numbers).isfinite().all()):
@@ -50,12 +49,12 @@ def check_distances(
 ) -> None:
     """Refuse structures with atoms on top of each other.
 
-    :param systems: structures, whose atoms are stacked.
-    :param vectors: between the atoms of all pairs, ``(pairs, 3)``
-    :param first: first atoms, ``(pairs,)``
-    :param second: second atoms, likewise.
+    :param systems: structures, whose atoms are stacked in order.
+    :param vectors: vectors of the neighbor list, ``(entries, 3)``
+    :param first: first atom of each entry, ``(entries,)``
+    :param second: second atom of each entry, ``(entries,)``
     :param closest: smallest distance that is accepted.
-    :raises ValueError: if there are some, with their numbers.
+    :raises ValueError: with the numbers of the structure and of the atoms.
     """
     too_close = vectors.detach().pow(2).sum(1) < closest**2
     if bool(too_close.any()):

@@ -13,26 +13,26 @@ from .reader import NeighborList
 
 
 class Edges(NamedTuple):
-    """The padded neighbor list: a row of places for every atom, sorted by type.
+    """The padded neighbor list: a row of places for each center, sorted by type.
 
-    Where an atom has fewer neighbors than there are places, everything is zero.
+    If a center has fewer neighbors than places, all values in the others are zero.
     """
 
-    types: torch.Tensor  # (types,), index of those that occur
-    num_places: List[int]  # for neighbors of each of them
-    neighbors: torch.Tensor  # (atoms, places), index of the atom
+    types: torch.Tensor  # (types,), indices of the types that occur
+    num_places: List[int]  # number of places for neighbors of each of these types
+    neighbors: torch.Tensor  # (atoms, places), index of the neighbor
     radial: torch.Tensor  # (atoms, places, p), principal radial functions
-    mixing: torch.Tensor  # (p, l · n), which makes R_nl of them
+    mixing: torch.Tensor  # (p, l · n), from these to R_nl
     cutoff: torch.Tensor  # (atoms, places, 1), cutoff function
     harmonics: torch.Tensor  # (atoms, places, l · m)
 
 
 def of_neighbors(values: torch.Tensor, edges: Edges) -> torch.Tensor:
-    """The values of the neighbors of every atom.
+    """Gather values of atoms into the places of the neighbor list.
 
     :param values: ``(atoms, ...)``
     :param edges: the edges.
-    :return: ``(atoms, places, ...)``, anything in empty places.
+    :return: ``(atoms, places, ...)``, with arbitrary values in empty places.
     """
     # unlike indexing, index_select has a fast backward pass
     chosen = values.index_select(0, edges.neighbors.flatten())
@@ -45,7 +45,7 @@ class EdgeFunctions(torch.nn.Module):
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     """
 
-    parity: torch.Tensor  # (l · m,), of the harmonics under inversion
+    parity: torch.Tensor  # (l · m,), sign of the harmonics under inversion
 
     def __init__(self, hypers: ExpansionHypers) -> None:
         super().__init__()
@@ -61,11 +61,10 @@ class EdgeFunctions(torch.nn.Module):
         )
 
     def forward(self, neighbor_list: NeighborList, atom_type: torch.Tensor) -> Edges:
-        """Evaluate all edges.
+        """Evaluate the edges in both directions.
 
-        :param neighbor_list: every two neighbors once.
-        :param atom_type: index of the type of every atom, ``(atoms,)``
-        :return: the edges, in both directions.
+        :param neighbor_list: a half list, with each two neighbors once.
+        :param atom_type: index of the type of each atom, ``(atoms,)``
         """
         radial, cutoff, harmonics = self.of_vectors(neighbor_list.vectors)
         return self.from_both_sides(
@@ -81,7 +80,7 @@ class EdgeFunctions(torch.nn.Module):
     def of_vectors(
         self, vectors: torch.Tensor
     ) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Evaluate the functions of some vectors.
+        """Evaluate the functions of vectors.
 
         :param vectors: ``(entries, 3)``
         :return: principal radial functions, ``(entries, p)``, the cutoff function,
@@ -103,11 +102,10 @@ class EdgeFunctions(torch.nn.Module):
     ) -> Edges:
         """Turn the entries of a neighbor list into edges in both directions.
 
-        :param first: index of the first atom of every entry, ``(entries,)``
-        :param second: index of the second atom, likewise.
-        :param radial: as :meth:`of_vectors` gives them, with the other two.
-        :param atom_type: index of the type of every atom, ``(atoms,)``
-        :return: the edges.
+        :param first: index of the first atom of each entry, ``(entries,)``
+        :param second: index of the second atom, ``(entries,)``
+        :param radial: as returned by :meth:`of_vectors`, with the other two.
+        :param atom_type: index of the type of each atom, ``(atoms,)``
         """
         types, atom_type = torch.unique(atom_type, return_inverse=True)
         neighbors = torch.cat([second, first])
@@ -137,6 +135,6 @@ class RadialWeights(torch.nn.Linear):
         super().__init__(num_radial, num_channels, bias=False)
 
     def forward(self, edges: Edges) -> torch.Tensor:  # type: ignore[override]
-        """Combine them: ``(atoms, places, num_channels)``."""
+        """Combine the radial functions: ``(atoms, places, num_channels)``."""
         mixing = edges.mixing[:, : self.in_features]  # (p, n) of l = 0
         return edges.radial @ (mixing @ self.weight.T)

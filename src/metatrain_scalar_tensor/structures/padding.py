@@ -1,4 +1,4 @@
-"""Edges in a table: a row for every center, and a place in it for every neighbor."""
+"""The layout of padded neighbor lists: a row per center, a place per neighbor."""
 
 from typing import List, NamedTuple
 
@@ -6,39 +6,40 @@ import torch
 
 
 class Rows(NamedTuple):
-    """Which place in the flattened table every edge has."""
+    """The places of all edges in the flattened table."""
 
     place: torch.Tensor  # (edges,)
     num_rows: int
-    num_places: List[int]  # in a row, for neighbors of each type
+    num_places: List[int]  # number of places in a row for neighbors of each type
 
 
 def sort_into_rows(
     center: torch.Tensor, neighbor_type: torch.Tensor, num_centers: int, num_types: int
 ) -> Rows:
-    """Give every edge a place: neighbors of one type beside each other.
+    """Assign a place to each edge, with neighbors of one type next to each other.
 
-    :param center: index of the row of every edge, ``(edges,)``
+    For each type, all rows have as many places as the center with most neighbors needs.
+
+    :param center: index of the center of each edge, ``(edges,)``
     :param neighbor_type: index of the type of its neighbor, ``(edges,)``
     :param num_centers: number of rows.
     :param num_types: number of types.
-    :return: the places; as many in every row as any center has neighbors of a type.
     """
     group = center * num_types + neighbor_type
     counts = torch.bincount(group, minlength=num_centers * num_types)
     order = torch.argsort(group, stable=True)
-    number = torch.empty_like(group)  # of an edge within its group
+    number = torch.empty_like(group)  # number of an edge within its group
     number[order] = torch.arange(len(group), device=group.device)
     number = number - (counts.cumsum(0) - counts)[group]
     most = counts.reshape(num_centers, num_types).amax(0)  # (types,)
     num_places: List[int] = most.tolist()
-    first_place = (most.cumsum(0) - most)[neighbor_type]  # in a row
+    first_place = (most.cumsum(0) - most)[neighbor_type]  # within a row
     place = center * sum(num_places) + first_place + number
     return Rows(place, num_centers, num_places)
 
 
 def spread(values: torch.Tensor, rows: Rows) -> torch.Tensor:
-    """Put the values of every edge into its place; empty places are zero.
+    """Put the values of each edge into its place; empty places are zero.
 
     :param values: ``(edges, properties)``
     :param rows: the places.

@@ -1,4 +1,4 @@
-"""The radial functions of featomic, as Chebyshev series."""
+"""The radial basis of featomic, as Chebyshev series."""
 
 import json
 import logging
@@ -14,9 +14,9 @@ from numpy.polynomial import chebyshev
 from ..documentation import ExpansionHypers
 
 
-_TOLERANCE = 1e-12  # of the series, relative to the largest value
+_TOLERANCE = 1e-12  # error of the series, relative to the largest value
 _FLOAT32_TOLERANCE = float(np.finfo(np.float32).eps)
-_POINTS_PER_WIDTH = 16  # where featomic is evaluated, on the scale of its Gaussians
+_POINTS_PER_WIDTH = 16  # evaluations of featomic per width of its Gaussians
 
 
 def _exact_expansion(hypers: ExpansionHypers) -> featomic.SphericalExpansion:
@@ -32,7 +32,7 @@ def _exact_expansion(hypers: ExpansionHypers) -> featomic.SphericalExpansion:
 
 
 def _sample(hypers: ExpansionHypers, distances: np.ndarray) -> np.ndarray:
-    """``R_nl(r)``, from the density of one neighbor on the z axis: ``(r, l · n)``."""
+    """``R_nl(r)`` from the density of one neighbor on the z axis, ``(r, l · n)``."""
     frames = [ase.Atoms("HHe", [[0, 0, 0], [0, 0, r]]) for r in distances]
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)  # "atoms are very close to one another"
@@ -50,7 +50,7 @@ def _sample(hypers: ExpansionHypers, distances: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _chebyshev_series(hypers_json: str) -> np.ndarray:
-    """Coefficients ``(degree + 1, l · n)``."""
+    """Chebyshev coefficients, ``(degree + 1, l · n)``."""
     hypers = json.loads(hypers_json)
     radius = hypers["cutoff"]["radius"]
     num_points = 64 + int(_POINTS_PER_WIDTH * radius / hypers["density"]["width"])
@@ -58,12 +58,12 @@ def _chebyshev_series(hypers_json: str) -> np.ndarray:
         lambda x: _sample(hypers, radius * 0.5 * (1 + x)),  # type: ignore[type-var]
         num_points - 1,
     )
-    tail = np.abs(series)[::-1].cumsum(0)[::-1].max(1)  # of all further coefficients
+    tail = np.abs(series)[::-1].cumsum(0)[::-1].max(1)  # sum of this and further terms
     return series[tail > _TOLERANCE * np.abs(series).max()]
 
 
 def density_of_center(hypers: ExpansionHypers) -> torch.Tensor:
-    """What an atom contributes to its own density, to l = 0 only.
+    """The contribution of an atom to its own density, which has l = 0 only.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     :return: ``(n,)``
@@ -81,11 +81,10 @@ class RadialFunctions(torch.nn.Module):
         \varphi_p(r) = \sum_k a_{kp} \cos(k \theta), \qquad
             \cos \theta = 2 r / r_\mathrm{cut} - 1
 
-    Chebyshev series that agree with featomic's exact evaluation, Gaussians and radial
-    scaling included, to 1e-12. The functions of all ``l`` and ``n`` resemble each
-    other: their principal functions :math:`\varphi_p`, by a singular value
-    decomposition of the series, are less than half as many, and only these have to be
-    summed over neighbors.
+    The Chebyshev series agree with featomic's exact evaluation, including Gaussians and
+    radial scaling, to 1e-12. The functions of all ``l`` and ``n`` are similar: a
+    singular value decomposition of the series leaves less than half as many principal
+    functions :math:`\varphi_p`, and only these need to be summed over neighbors.
 
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     """
@@ -102,7 +101,7 @@ class RadialFunctions(torch.nn.Module):
         series = _chebyshev_series(json.dumps(hypers, sort_keys=True))
         u, s, v = np.linalg.svd(series, full_matrices=False)
         num_functions = np.count_nonzero(s > _TOLERANCE * s[0])
-        # the last functions, and the last terms of others, are below float32 precision
+        # the last functions and the last terms are below float32 precision
         self.num_float32_functions = int(
             np.count_nonzero(s > _FLOAT32_TOLERANCE * s[0])
         )
@@ -120,14 +119,14 @@ class RadialFunctions(torch.nn.Module):
         """Evaluate the principal functions.
 
         :param distances: at most the cutoff, ``(edges,)``
-        :return: the principal functions, ``(edges, p)``, and the cutoff function that
-            they contain, ``(edges, 1)``.
+        :return: the principal functions times the cutoff function, ``(edges, p)``, and
+            the cutoff function, ``(edges, 1)``
         """
         series, orders = self.series, self.orders
         if distances.dtype == torch.float32:
             series = series[: self.num_float32_terms, : self.num_float32_functions]
             orders = orders[: self.num_float32_terms]
-        # θ has no derivative at the cutoff itself, where all functions are zero
+        # θ is not differentiable at the cutoff itself, where all functions are zero
         theta = torch.acos((2.0 / self.radius * distances - 1.0).clamp(max=1 - 1e-6))
         functions = torch.cos(theta.unsqueeze(1) * orders) @ series
         cutoff = self.cutoff(distances).unsqueeze(1)
@@ -135,11 +134,7 @@ class RadialFunctions(torch.nn.Module):
 
     @torch.jit.export
     def mixing_of(self, functions: torch.Tensor) -> torch.Tensor:
-        """The matrix that makes the radial functions of the principal ones.
-
-        :param functions: the principal functions, ``(edges, p)``
-        :return: ``(p, l · n)``
-        """
+        """The matrix from principal to radial functions, ``(p, l · n)``."""
         return self.mixing[: functions.shape[1]]
 
     def cutoff(self, distances: torch.Tensor) -> torch.Tensor:

@@ -9,30 +9,29 @@ from .checks import check_distances, check_finite
 
 
 class NeighborList(NamedTuple):
-    """A neighbor list of all structures, whose atoms are stacked in order."""
+    """A neighbor list of structures, whose atoms are stacked in order."""
 
-    first: torch.Tensor  # (entries,), index of an atom
-    second: torch.Tensor  # (entries,)
-    shifts: List[torch.Tensor]  # of every structure: cell shifts of its second atoms
+    first: torch.Tensor  # (entries,), index of the first atom
+    second: torch.Tensor  # (entries,), index of the second atom
+    shifts: List[torch.Tensor]  # for each structure, cell shifts of its second atoms
     vectors: torch.Tensor  # (entries, 3), from the first atom to the second
 
 
 class Structures(NamedTuple):
-    """Some structures, as the model sees them."""
+    """Structures as tensors, the input of the model."""
 
-    systems: List[System]  # for libraries that read these, and for their cells
-    types: torch.Tensor  # (atoms,), index in the list of types that the model knows
-    neighbor_list: NeighborList  # every two atoms within the cutoff once
+    systems: List[System]  # for other libraries, and for their cells
+    types: torch.Tensor  # (atoms,), index in the model's list of types
+    neighbor_list: NeighborList  # each two atoms within the cutoff once
 
 
 def read_neighbor_list(
     systems: List[System], options: NeighborListOptions
 ) -> NeighborList:
-    """Read a neighbor list.
+    """Read a neighbor list, as differentiable functions of positions and cells.
 
-    :param systems: structures that have it.
+    :param systems: structures that have this neighbor list.
     :param options: which neighbor list.
-    :return: its entries, as differentiable functions of positions and cells.
     """
     pairs: List[torch.Tensor] = []
     shifts: List[torch.Tensor] = []
@@ -53,14 +52,10 @@ def neighbor_vectors(
     second: torch.Tensor,
     shifts: List[torch.Tensor],
 ) -> torch.Tensor:
-    """Vectors from the first to the second atoms of a neighbor list.
+    """Vectors from the first to the second atoms, as in :class:`NeighborList`.
 
-    From the positions, since the vectors of metatomic's neighbor lists have first
-    derivatives only.
-
-    :param systems: structures, whose atoms are stacked in order.
-    :param first: see :class:`NeighborList`, as for the other two.
-    :return: ``(entries, 3)``
+    They are computed from the positions, since the vectors in metatomic's neighbor
+    lists can be differentiated only once.
     """
     positions = torch.cat([system.positions for system in systems])
     shift_vectors: List[torch.Tensor] = []
@@ -72,14 +67,14 @@ def neighbor_vectors(
 
 
 class StructureReader(torch.nn.Module):
-    """Reads structures, and refuses those that no model can be right for.
+    """Reads structures, and refuses those that no model can describe.
 
     :param atomic_types: the types that the model knows.
     :param neighbor_list: the neighbor list of the density.
     :param closest: smallest distance of two atoms that is accepted.
     """
 
-    index_of_type: torch.Tensor  # for every atomic number, or -1
+    index_of_type: torch.Tensor  # index for each atomic number, or -1
 
     def __init__(
         self,
@@ -91,16 +86,14 @@ class StructureReader(torch.nn.Module):
         self.atomic_types = atomic_types
         self.neighbor_list = neighbor_list
         self.closest = closest
-        # the last entry stands for everything outside of the table
+        # the last entry stands for all atomic numbers beyond the table
         index_of_type = torch.full((max(atomic_types) + 2,), -1)
         index_of_type[atomic_types] = torch.arange(len(atomic_types))
         self.register_buffer("index_of_type", index_of_type, persistent=False)
 
     def forward(self, systems: List[System]) -> Structures:
-        """Read them.
+        """Turn structures, with neighbor lists, into tensors.
 
-        :param systems: structures, with their neighbor lists.
-        :return: the structures as tensors.
         :raises ValueError: as :meth:`types`, and for structures with atoms on top of
             each other, or with NaN or infinite positions.
         """
@@ -113,12 +106,10 @@ class StructureReader(torch.nn.Module):
 
     @torch.jit.export
     def types(self, systems: List[System]) -> torch.Tensor:
-        """The types of all atoms, as the model numbers them.
+        """Index of the type of each atom in the model's list, ``(atoms,)``.
 
-        :param systems: structures.
-        :return: index of the type of every atom, ``(atoms,)``
-        :raises ValueError: if there is an atom of a type that the model does not know,
-            a structure without atoms, or no structure.
+        :raises ValueError: if an atom has a type that the model does not know, a
+            structure has no atoms, or there is no structure.
         """
         if len(systems) == 0:
             raise ValueError("there is no structure to predict")
@@ -133,6 +124,6 @@ class StructureReader(torch.nn.Module):
             unknown = int(types[index < 0][0])
             raise ValueError(
                 f"the structures have an atom of type {unknown}, which this model does "
-                f"not know: it was made for the types {self.atomic_types}"
+                f"not know: it is for the types {self.atomic_types}"
             )
         return index

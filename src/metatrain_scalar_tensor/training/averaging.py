@@ -9,12 +9,12 @@ import torch
 class WeightAverage:
     r"""The exponential moving average of a model's weights.
 
-    :math:`\bar w \leftarrow \beta \bar w + (1 - \beta) w` after every step, with the
-    decay :math:`\beta` growing to its value as :math:`(1 + n) / (10 + n)` so that the
-    first weights are forgotten.
+    :math:`\bar w \leftarrow \beta \bar w + (1 - \beta) w` after step :math:`n`, where
+    the decay :math:`\beta` grows to its value as :math:`(1 + n) / (10 + n)`, so that
+    the initial weights are forgotten.
 
     :param model: model whose parameters to average.
-    :param decay: decay β; ``None`` for no average: the weights are then their own.
+    :param decay: decay β; ``None`` to use the weights themselves.
     """
 
     def __init__(self, model: torch.nn.Module, decay: Optional[float]) -> None:
@@ -30,7 +30,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the current weights into the average."""
+        """Add the current weights to the average."""
         if self.decay is None:
             return
         self.num_steps += 1
@@ -40,7 +40,7 @@ class WeightAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Inside of this context, the model has the averaged weights."""
+        """Context in which the model has the averaged weights."""
         self._swap()
         try:
             yield
@@ -59,7 +59,7 @@ class WeightAverage:
         return {"num_steps": self.num_steps, "averages": self.averages}
 
     def load_state_dict(self, state: Dict) -> None:
-        """Go on from the state of a checkpoint."""
+        """Restore the state from a checkpoint."""
         self.num_steps = state["num_steps"]
         for name, average in self.averages.items():
             if name in state["averages"]:

@@ -1,4 +1,4 @@
-"""Looking at the data before any time is spent on them."""
+"""Checks of hyperparameters and data before the training."""
 
 import logging
 from functools import partial
@@ -18,13 +18,12 @@ from .gradients import unite_gradients
 from .sources import Datasets, Part, Sources
 
 
-MAX_PAIRS = 10**8  # of neighbors in a structure; each takes about 1 kB
+MAX_PAIRS = 10**8  # entries in the neighbor list of a structure, each about 1 kB
 
 
 def check_hypers(hypers: TrainerHypers) -> None:
     """Refuse hyperparameters that contradict each other.
 
-    :param hypers: hyperparameters of the training.
     :raises ValueError: if they do.
     """
     if hypers["best_model_metric"] == "mae_prod" and not hypers["log_mae"]:
@@ -40,15 +39,14 @@ def check_data(
     val_datasets: Datasets,
     sources: Sources,
 ) -> None:
-    """Look at the data, and complete what the model knows of them.
+    """Check the data, and complete the model's description of their gradients.
 
-    :param model: the model, whose description of the targets gets the gradients that
-        any of the data sets has.
+    :param model: the model; its targets get the gradients that any data set has.
     :param train_datasets: training sets.
     :param val_datasets: validation sets.
     :param sources: the files of the data sets.
-    :raises ValueError: as :func:`check_datasets`, and for gradients that are asked for
-        and missing.
+    :raises ValueError: as :func:`check_datasets`, and if requested gradients are
+        missing.
     """
     unite_gradients(model.dataset_info.targets, train_datasets, val_datasets, sources)
     check_datasets(
@@ -71,8 +69,8 @@ def check_datasets(
 ) -> None:
     """Refuse structures and targets from which nothing can be learned.
 
-    A NaN is fine: it stands for a missing value and is left out of the loss. So is a
-    target that only the model has, from an earlier training.
+    NaN is allowed: it stands for a missing value, which the loss leaves out. Targets of
+    an earlier training may be missing altogether.
 
     :param train_datasets: training sets.
     :param val_datasets: validation sets.
@@ -80,10 +78,10 @@ def check_datasets(
     :param index_symmetry: Cartesian targets with symmetric indices.
     :param cutoff: the largest cutoff of the model.
     :param sources: the files of the data sets.
-    :raises ValueError: for structures without atoms, with types that the model does not
-        know, with NaN or infinite positions, with atoms on top of each other or with
-        more neighbors than fit into memory, for targets of the wrong shape or without
-        their symmetry, for infinite values, and for targets without any value in the
+    :raises ValueError: for structures without atoms, with unknown types, with NaN or
+        infinite positions, with atoms on top of each other, with a cell without volume,
+        or with more neighbors than fit into memory; for targets with the wrong shape or
+        without their symmetry, with infinite values, or without any value in the
         training set. The message says where.
     """
     known_types = set(info.atomic_types)
@@ -100,7 +98,7 @@ def check_datasets(
             for name, symmetry in index_symmetry.items()
             if name in targets
         }
-        dataset: Any  # torch's Subset does not say that it can be iterated over
+        dataset: Any  # mypy does not know that torch's Subset is iterable
         for number, dataset in enumerate(datasets):
             for i, sample in enumerate(dataset):
                 where = partial(sources.structure, part, number, dataset, i)
@@ -131,11 +129,7 @@ def check_datasets(
 
 
 def targets_of_data(datasets: Datasets, info: DatasetInfo) -> Set[str]:
-    """The targets that a dataset has; the model may have others when it goes on.
-
-    :param datasets: data sets, training or validation.
-    :param info: targets of the model.
-    """
+    """The targets that the data have; a trained model may have others."""
     filled: Any = [dataset for dataset in datasets if len(dataset) > 0]
     # all samples of a dataset have the same fields
     fields = {name for dataset in filled for name in dataset[0]._fields}
@@ -145,10 +139,10 @@ def targets_of_data(datasets: Datasets, info: DatasetInfo) -> Set[str]:
 def _check_geometry(
     where: str, system: System, closest: float, length_unit: str
 ) -> None:
-    """Check that positions and cell are numbers, and atoms at places of their own."""
+    """Check for non-finite positions, cells without volume, and overlapping atoms."""
     if not is_finite(system):
         raise ValueError(
-            f"{where} has NaN or infinite values in its positions or cell: mend the "
+            f"{where} has NaN or infinite values in its positions or cell: correct the "
             "structure, or take it out of the data"
         )
     lattice_vectors = system.cell[system.pbc]
@@ -157,7 +151,7 @@ def _check_geometry(
             f"{where} is periodic, and its cell has no volume: give the cell, or set "
             "'pbc' to F"
         )
-    # with a cutoff for which neighbor lists are fast
+    # a short cutoff, for which neighbor lists are fast
     options = NeighborListOptions(cutoff=20 * closest, full_list=False, strict=True)
     alone = System(system.types, system.positions, system.cell, system.pbc)
     pairs = get_system_with_neighbor_lists(alone, [options]).get_neighbor_list(options)
@@ -166,19 +160,19 @@ def _check_geometry(
         i, j = pairs.samples.values[distances.argmin(), :2].tolist()
         raise ValueError(
             f"{where} has atoms {i} and {j} at a distance of {distances.min():.3g} "
-            f"{length_unit}, and less than {closest:.3g} is refused: mend the "
+            f"{length_unit}, and less than {closest:.3g} is refused: correct the "
             "structure, or take it out of the data"
         )
 
 
 def _check_neighbors(where: str, system: System, cutoff: float) -> None:
-    """Check that the pairs of neighbors fit into memory, by an estimate."""
-    if not system.pbc.any():  # no more pairs than there are in the data
+    """Check by an estimate that the neighbor list fits into memory."""
+    if not system.pbc.any():  # limited by the number of atoms
         return
     cell = system.cell[system.pbc]
-    # 1 / distance between the planes that bound the cell
+    # inverse distances between opposite faces of the cell
     per_length = torch.linalg.pinv(cell).norm(dim=0)
-    # cells in a box of twice the cutoff, less than one if they are large
+    # number of cells in a box of twice the cutoff, below one for large cells
     num_cells = float((2.0 * cutoff * per_length).prod())
     num_pairs = 0.5 * len(system) ** 2 * num_cells
     if num_pairs > MAX_PAIRS:
@@ -193,7 +187,7 @@ def _check_neighbors(where: str, system: System, cutoff: float) -> None:
 def _check_target(
     what: str, tensor: TensorMap, target: TargetInfo, num_atoms: int
 ) -> int:
-    """Check one target of one structure, and return how many values it has."""
+    """Check one target of one structure, and return its number of values."""
     num_values = 0
     expected_samples = {"system": 1, "atom": num_atoms}.get(target.sample_kind)
     for key, block in tensor.items():
@@ -214,51 +208,45 @@ def _check_target(
             )
         if torch.isinf(block.values).any():
             raise ValueError(
-                f"{what} has infinite values: write NaN for those that are missing, "
-                "they are left out of the loss"
+                f"{what} has infinite values: write NaN for missing values, which are "
+                "left out of the loss"
             )
         num_values += int(block.values.isfinite().sum())
     return num_values
 
 
 class _SymmetryCheck:
-    """Checks that tensors are spanned by those that have a symmetry, but for noise.
+    """Checks that tensors have the symmetry of their indices, except for noise.
 
-    What counts as noise depends on the size of all tensors, not only of the one.
-
-    :param target: a Cartesian target.
-    :param symmetry: the symmetry of its indices.
+    The threshold for noise depends on the size of all tensors.
     """
 
     def __init__(self, target: TargetInfo, symmetry: str) -> None:
         rank = len(target.component_labels[0])
         self.basis = cartesian_irreps(rank, symmetry)[1].flatten(1)
         self.symmetry = symmetry
-        self.found: List[Tuple[str, float, float]] = []  # rest and size of each tensor
+        self.found: List[Tuple[str, float, float]] = []  # name, rest, size of tensors
 
     def add(self, what: str, values: torch.Tensor) -> None:
-        """Look at the tensors of a structure, ``(samples, 3, 3, ..., properties)``."""
+        """Add the tensors of a structure, ``(samples, 3, 3, ..., properties)``."""
         tensors = values.flatten(1, -2)  # (samples, 3 · 3 · ..., properties)
-        tensors = tensors[tensors.isfinite().flatten(1).all(1)]  # no missing values
+        tensors = tensors[tensors.isfinite().flatten(1).all(1)]  # skip missing values
         basis = self.basis.to(tensors)
         rest = tensors - basis.T @ (basis @ tensors)
         for r, t in zip(rest, tensors):
             self.found.append((what, float(r.norm()), float(t.norm())))
 
     def finish(self) -> None:
-        """Refuse the first tensor without the symmetry.
-
-        :raises ValueError: if there is one.
-        """
+        """Raise a ValueError for the first tensor without the symmetry."""
         typical = float(
             torch.tensor([size for _, _, size in self.found]).square().mean().sqrt()
         )
         for what, rest, size in self.found:
             if rest > 0.01 * max(size, typical):
                 raise ValueError(
-                    f"{what} has not the symmetry {self.symmetry} that "
-                    f"'model.index_symmetry' says: {rest / size:.0%} of it are "
-                    "something else. Symmetrise the data, or take the target out there"
+                    f"{what} has not the symmetry {self.symmetry} of "
+                    f"'model.index_symmetry': {rest / size:.0%} of it violate this. "
+                    "Symmetrise the data, or take the target out of that option"
                 )
 
 

@@ -1,4 +1,4 @@
-"""Looking for the structure that makes a loss NaN."""
+"""Finds the structure that makes a loss NaN."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ from .sources import Datasets, Sources
 def refuse_bad_structure(
     model: ScalarTensor, epoch: int, val_datasets: Datasets, sources: Sources
 ) -> None:
-    """Stop the training, since a validation loss is not a number.
+    """Stop the training if the validation loss is not finite.
 
     :param model: the model, with the weights of the epoch.
     :param epoch: number of the epoch.
     :param val_datasets: validation sets.
-    :param sources: their files.
+    :param sources: the files of the data sets.
     :raises RuntimeError: always, with the first structure whose prediction is not
         finite, if there is one.
     """
@@ -31,7 +31,7 @@ def refuse_bad_structure(
         name: ModelOutput(sample_kind=info.sample_kind)
         for name, info in model.dataset_info.targets.items()
     }
-    dataset: Any  # torch's Subset does not say that it can be iterated over
+    dataset: Any  # mypy does not know that torch's Subset is iterable
     for number, dataset in enumerate(val_datasets):
         for i, sample in enumerate(dataset):
             system = get_system_with_neighbor_lists(
@@ -44,8 +44,8 @@ def refuse_bad_structure(
                 raise RuntimeError(
                     f"in epoch {epoch}, the prediction for "
                     f"{sources.structure('validation', number, dataset, i)} is not a "
-                    "finite number: look for what is wrong with the structure or take "
-                    "it out, or lower 'learning_rate'"
+                    "finite number: check the structure or take it out, or lower "
+                    "'learning_rate'"
                 )
     raise RuntimeError(
         f"the validation loss of epoch {epoch} is not a finite number: lower "

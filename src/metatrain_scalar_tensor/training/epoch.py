@@ -1,4 +1,4 @@
-"""One pass over batches: the same for training and validation."""
+"""One pass over batches, for training and validation."""
 
 from typing import Callable, Dict, Iterable, List, Optional, Union
 
@@ -31,7 +31,7 @@ class EpochRunner:
     :param loss: loss of predictions and targets.
     :param hypers: hyperparameters of the training.
     :param processes: the processes of the run.
-    :param sparsify: transform of atomic-basis targets to their layout with atom types.
+    :param sparsify: transform of atomic-basis targets to the layout with atom types.
     :param traces: an additional loss for the training.
     """
 
@@ -54,7 +54,7 @@ class EpochRunner:
         self.processes = processes
         self.sparsify = sparsify
         self.traces = traces
-        self.progress = 0.0  # the part of the training that is over
+        self.progress = 0.0  # completed fraction of the training
         self.has_gradients = any(info.gradients for info in self.targets_info.values())
 
     def run(
@@ -63,14 +63,14 @@ class EpochRunner:
         step: Optional[Callable[[torch.Tensor], None]] = None,
         with_errors: bool = True,
     ) -> Dict[str, float]:
-        """Go through the batches once.
+        """Pass through the batches once.
 
         :param batches: the batches.
-        :param step: improves the weights, given the loss of a batch; ``None`` for
+        :param step: updates the weights, given the loss of a batch; ``None`` for
             validation.
         :param with_errors: whether to compute RMSE and MAE.
-        :return: the mean loss of a batch and, if asked for, the errors of the targets;
-            nothing if there is no batch.
+        :return: the mean loss of a batch and, if requested, the errors of the targets;
+            empty if there is no batch.
         """
         accumulators: List[Accumulator] = []
         if with_errors:
@@ -80,7 +80,7 @@ class EpochRunner:
                 accumulators.append(MAEAccumulator(separate))
 
         total_loss, num_batches = 0.0, 0
-        # forces are derivatives also in validation
+        # forces need derivatives also in validation
         with_gradients = torch.set_grad_enabled(step is not None or self.has_gradients)
         with with_gradients, self.traces.watching():
             for batch in batches:
@@ -111,7 +111,7 @@ class EpochRunner:
         return evaluate_model(model, batch.systems, infos, is_training)
 
     def _as_in_loss(self, systems: List[System], predictions: Tensors) -> Tensors:
-        """Per atom and with the relative scales of properties, as the batches are."""
+        """Predictions per atom, with relative scales of properties, as for targets."""
         predictions = average_by_num_atoms(
             predictions, systems, self.hypers["per_structure_targets"]
         )
@@ -143,7 +143,7 @@ class EpochRunner:
             accumulator.update(predictions, targets, extra)
 
     def _finalize(self, accumulator: Accumulator) -> Dict[str, float]:
-        # metatrain divides by the number of values: a target without any has no error
+        # metatrain divides by the number of values: leave out targets without any
         accumulator.information = {
             name: (error, count)
             for name, (error, count) in accumulator.information.items()

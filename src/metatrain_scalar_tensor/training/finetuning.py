@@ -1,4 +1,4 @@
-"""Which weights a training changes."""
+"""Selects the weights that a training changes."""
 
 import logging
 from typing import Any, Optional, Set
@@ -12,11 +12,11 @@ from .sources import Datasets
 def choose_weights(
     model: ScalarTensor, datasets: Datasets, hypers: Optional[FinetuneHypers]
 ) -> None:
-    """Decide which weights are to change: those ask for gradients.
+    """Require gradients of the weights to train, and of no others.
 
-    :param model: the model, which may know targets that the data do not have.
+    :param model: the model, which may have targets that the data lack.
     :param datasets: training sets.
-    :param hypers: how to fine-tune; ``None`` for a model that begins anew.
+    :param hypers: how to fine-tune; ``None`` for a new model.
     """
     targets = targets_of_data(datasets, model.dataset_info)
     others = sorted(set(model.dataset_info.targets) - targets)
@@ -27,12 +27,12 @@ def choose_weights(
             f"the targets {others} of the trained model are not in the data: weights "
             "that they share with the others change, and their predictions get worse. "
             "If you still need them, train with their data too, or set 'method: heads' "
-            "in 'finetune', with which they stay as they are"
+            "in 'finetune', which leaves their predictions unchanged"
         )
 
 
 def _keep_all_but(targets: Set[str], model: ScalarTensor) -> None:
-    """Only what these targets have for themselves is to change."""
+    """Freeze all weights but those that only these targets use."""
     model.requires_grad_(False)
     readout: Any  # mypy takes its methods for tensors
     for readout in model.model.readouts.values():

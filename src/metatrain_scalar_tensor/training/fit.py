@@ -1,4 +1,4 @@
-"""Everything that changes in the course of a training: weights, rates, averages."""
+"""The state that changes during a training: weights, learning rate, averages."""
 
 from typing import Any, Callable, Dict, Optional, Union
 
@@ -19,13 +19,13 @@ from .traces import TraceSupervision
 
 
 class Fit:
-    """Adam on the weights of a model, epoch by epoch.
+    """Trains a model with Adam, epoch by epoch.
 
-    :param model: the model, of which the weights that ask for gradients are changed.
+    :param model: the model; weights that require gradients are trained.
     :param hypers: hyperparameters of the training.
     :param loaders: the batches.
     :param processes: the processes of the run.
-    :param sparsify: transform of atomic-basis targets to their layout with atom types.
+    :param sparsify: transform of atomic-basis targets to the layout with atom types.
     """
 
     def __init__(
@@ -64,15 +64,15 @@ class Fit:
 
     @property
     def learning_rate(self) -> float:
-        """The present learning rate."""
+        """The current learning rate."""
         return self.optimizer.param_groups[0]["lr"]
 
     def train(self, epoch: int, with_errors: bool) -> Dict[str, float]:
-        """Go through the training set once.
+        """Pass through the training set once.
 
         :param epoch: number of the epoch.
         :param with_errors: whether to compute the errors of all targets.
-        :return: the loss and, if asked for, the errors.
+        :return: the loss and, if requested, the errors.
         """
         self.runner.progress = epoch / self.hypers["num_epochs"]
         return self.runner.run(self.loaders.train(epoch), self._step, with_errors)
@@ -82,14 +82,14 @@ class Fit:
         return self.runner.run(self.loaders.validation())
 
     def _step(self, loss: torch.Tensor) -> None:
-        """Improve the weights, given the loss of a batch."""
+        """Update the weights, given the loss of a batch."""
         self.optimizer.zero_grad()
-        if self.processes.is_distributed:  # weights that this batch does not touch
+        if self.processes.is_distributed:  # include weights that the batch does not use
             loss = loss + 0.0 * sum(w.sum() for w in self.all_weights)
-        if loss.requires_grad:  # not so where all targets of a batch are missing
-            # not of the positions: that would take all second derivatives
+        if loss.requires_grad:  # false if all targets of a batch are missing
+            # no gradients of positions, which would need all second derivatives
             loss.backward(inputs=self.all_weights)
-            # the model does that itself
+            # the wrapper of the model averages its own gradients
             self.processes.average_gradients(self.traces)
             if self.hypers["grad_clip_norm"] is not None:
                 torch.nn.utils.clip_grad_norm_(
@@ -109,7 +109,7 @@ class Fit:
         }
 
     def load_state_dict(self, state: Optional[Dict[str, Any]]) -> None:
-        """Go on from the state of a checkpoint, if there is one."""
+        """Restore the state from a checkpoint, if there is one."""
         if state is not None:
             self.optimizer.load_state_dict(state["optimizer"])
             self.scheduler.load_state_dict(state["scheduler"])

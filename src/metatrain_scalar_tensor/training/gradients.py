@@ -1,4 +1,4 @@
-"""Forces and stress of several data sets, which not all of them need to have."""
+"""Forces and stress, which only some of several data sets may have."""
 
 from typing import Any, Dict
 
@@ -15,19 +15,19 @@ def unite_gradients(
     val_datasets: Datasets,
     sources: Sources,
 ) -> None:
-    """Let every target have the gradients that it has in any data set.
+    """Give each target all the gradients that it has in any data set.
 
-    metatrain describes a target as it is in the last data set.
+    metatrain describes targets as they are in the last data set.
 
-    :param targets: descriptions of the targets, which are changed in place, since
-        metatrain's final evaluation has them too.
+    :param targets: descriptions of the targets, changed in place because metatrain's
+        final evaluation uses them too.
     :param datasets: training sets.
     :param val_datasets: validation sets.
     :param sources: options of the training sets.
-    :raises ValueError: if the options file asks for a gradient that the data set does
-        not have, or has no value of.
+    :raises ValueError: if the options file asks for a gradient that is missing or NaN
+        everywhere in its data set.
     """
-    dataset: Any  # torch's Subset does not say that it can be iterated over
+    dataset: Any  # mypy does not know that torch's Subset is iterable
     for number, dataset in enumerate(datasets):
         of_targets = sources.options_of("training", number).get("targets", {})
         for name, options in of_targets.items():

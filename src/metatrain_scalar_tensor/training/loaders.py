@@ -1,4 +1,4 @@
-"""From datasets to batches."""
+"""From data sets to batches."""
 
 import copy
 import logging
@@ -41,15 +41,14 @@ def build_collate_fn(
     prepare_atomic_basis: Callable,
     largest_values: Dict[str, float],
 ) -> CollateFn:
-    """What happens to a batch before the model sees it.
+    """The function that prepares a batch for the model.
 
-    Neighbor lists are computed, and the additive models and scales are taken off the
-    targets, on the CPU and in float64, as metatrain's transforms need it.
+    It computes neighbor lists, and removes additive models and scales from the targets,
+    on the CPU and in float64, as metatrain's transforms require.
 
     :param model: the model.
     :param prepare_atomic_basis: transform of atomic-basis targets to their dense form.
-    :param largest_values: of all targets in the training set.
-    :return: the collate function.
+    :param largest_values: largest value of each target in the training set.
     """
     targets = model.dataset_info.targets
     additive_models, scaler = model.baseline.float64_copy_on_cpu()
@@ -72,10 +71,7 @@ def build_collate_fn(
 
 
 def atomic_basis_transforms(model: ScalarTensor) -> Tuple[Callable, Callable]:
-    """Metatrain's transforms of atomic-basis targets, to their dense form and back.
-
-    :param model: the model.
-    """
+    """Metatrain's transforms of atomic-basis targets, to their dense form and back."""
     atom_pairs = model.model.atom_pairs
     return get_prepare_atomic_basis_targets_transform(
         model.dataset_info.targets,
@@ -88,11 +84,11 @@ class Loaders:
     """The batches of the training and validation sets.
 
     Sets that fit into ``hypers["cache_memory"]`` are prepared once and kept in memory;
-    others are read and prepared anew in every epoch, by ``hypers["num_workers"]``
+    others are read and prepared again in every epoch, by ``hypers["num_workers"]``
     processes.
 
     :param hypers: hyperparameters of the training.
-    :param collate_fn: what makes a batch.
+    :param collate_fn: prepares a batch.
     :param train_datasets: training sets.
     :param val_datasets: validation sets.
     :param dtype: floating-point type of the batches.
@@ -149,11 +145,7 @@ class Loaders:
         self.steps_per_epoch = sum(len(loader) for loader in self._train)
 
     def train(self, epoch: int) -> Iterator[Batch]:
-        """The training batches of an epoch, in the order that the random state gives.
-
-        :param epoch: number of the epoch.
-        :return: the batches, to be gone through once.
-        """
+        """The training batches of an epoch, in random order."""
         for sampler in self._epoch_samplers:
             sampler.set_epoch(epoch)
         return self._batches(CombinedDataLoader(self._train, shuffle=True))
@@ -163,11 +155,7 @@ class Loaders:
         return self._batches(CombinedDataLoader(self._val, shuffle=False))
 
     def keep_geometry(self, model: ScalarTensor, has_gradients: bool) -> None:
-        """Compute what does not change while training, see :class:`Cache`.
-
-        :param model: the model, whose density is calibrated.
-        :param has_gradients: whether there are targets with forces or stress.
-        """
+        """Compute what does not change while training: :meth:`Cache.keep_geometry`."""
         self.cache.keep_geometry(model, has_gradients, self.hypers["batch_size"])
 
     def _sampler(self, dataset: Any, **kwargs: bool) -> Optional[DistributedSampler]:
@@ -178,11 +166,11 @@ class Loaders:
         )
 
     def _source(self, dataset: Any) -> "_Source":
-        """A prepared copy of the dataset, or itself if that does not fit."""
+        """A prepared copy of the data set, or itself if the copy does not fit."""
         streamed = _Source(dataset, self.collate_fn, self.num_workers)
         if len(dataset) == 0 or self.cache.free_memory == 0:
             return streamed
-        # one by one: joined samples do not always tell which structure they belong to
+        # one by one, since joined samples may lose the number of their structure
         [loader] = build_val_dataloaders(
             [dataset], [None], self.collate_fn, 1, None, self.num_workers
         )
@@ -191,7 +179,7 @@ class Loaders:
         if prepared is None:
             logging.info(
                 f"A dataset of {len(dataset)} structures does not fit into "
-                f"'cache_memory': {self.num_workers} processes prepare it anew in "
+                f"'cache_memory': {self.num_workers} processes prepare it again in "
                 "every epoch"
             )
             return streamed
@@ -212,7 +200,7 @@ class Loaders:
 
 
 class _Source(NamedTuple):
-    """Where a data loader gets its batches from."""
+    """Arguments of a data loader."""
 
     dataset: Any
     collate_fn: Callable

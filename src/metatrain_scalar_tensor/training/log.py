@@ -8,10 +8,10 @@ from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
 
 
 class Log:
-    """metatrain's ``MetricLogger``, also for errors that are zero or come later.
+    """metatrain's ``MetricLogger``, with support for errors that are zero or missing.
 
-    It lays its columns out by the errors of the first epoch, where a target may lack
-    values, or have an error without digits.
+    It lays out its columns by the errors of the first epoch, where a target may have no
+    values, or an error of zero.
 
     :param dataset_info: the targets, for their units.
     :param rank: number of this process; the first one writes.
@@ -32,7 +32,7 @@ class Log:
 
         :param results: loss and errors of training and validation.
         :param epoch: number of the epoch.
-        :param learning_rate: learning rate at its beginning.
+        :param learning_rate: learning rate at the start of the epoch.
         """
         if self._logger is None:
             self._columns = [
@@ -51,10 +51,10 @@ class Log:
     def write_exported(
         self, epoch: Optional[int], num_epochs: int, results: Dict[str, float]
     ) -> None:
-        """Say which weights are exported, and how good they are.
+        """Log which weights are exported, and their errors.
 
-        :param epoch: number of the epoch; ``None`` if there was none.
-        :param num_epochs: number of all epochs.
+        :param epoch: number of the epoch; ``None`` if no epoch was trained.
+        :param num_epochs: total number of epochs.
         :param results: validation loss and errors of the epoch.
         """
         if self.rank != 0:

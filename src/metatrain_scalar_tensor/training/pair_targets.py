@@ -1,4 +1,4 @@
-"""Targets of pairs of atoms, as the model predicts them: for all pairs in its order."""
+"""Targets of pairs of atoms, for all pairs and in the order of the model."""
 
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -18,18 +18,18 @@ Transform = Callable[
 def _system_ids(
     name: str, target: TensorMap, systems: List[System], extra: Tensors
 ) -> torch.Tensor:
-    """The number by which the target calls each of the structures."""
+    """The number of each structure in the samples of the target."""
     if "mtt::aux::system_index" in extra:
         return extra["mtt::aux::system_index"][0].values[:, 0].to(torch.int64)
-    # joined one after the other, each with its own number
+    # structures are joined in order, each with its own number
     ids = torch.unique_consecutive(target.block(0).samples.column("system"))
     if len(ids) == 0:
         return torch.arange(len(systems))
     if len(ids) != len(systems):
         raise ValueError(
             f"target '{name}' has pairs of {len(ids)} of {len(systems)} structures, "
-            "and does not tell of which: give a structure without pairs in a dataset "
-            "of its own, or write all of it with metatrain's DiskDatasetWriter"
+            "without their numbers: put structures without pairs into a separate "
+            "dataset, or write the whole dataset with metatrain's DiskDatasetWriter"
         )
     return ids
 
@@ -37,16 +37,16 @@ def _system_ids(
 def get_pair_targets_transform(
     targets_info: Dict[str, TargetInfo], neighbor_list: NeighborListOptions
 ) -> Transform:
-    """A transform that brings targets of pairs into the order of a neighbor list.
+    """A transform for metatrain's collate function that sorts targets of pairs.
 
-    Pairs that the data lack are NaN, which the loss leaves out; pairs further apart
-    than the neighbor list reaches are dropped. Those of an atomic basis are brought
-    into this form by metatrain's own transform.
+    It brings them into the order of a neighbor list. Missing pairs become NaN, which
+    the loss leaves out; pairs beyond the cutoff are dropped. For atomic-basis targets,
+    metatrain's own transform does this.
 
     :param targets_info: all targets.
-    :param neighbor_list: that of the model's pairs, which the structures have.
-    :return: the transform, for metatrain's collate function; it raises a ValueError if
-        structures and values can't be told which belong together.
+    :param neighbor_list: the neighbor list of the model's pairs.
+    :return: the transform; it raises a ValueError if values can't be assigned to
+        structures.
     """
     names = [
         name

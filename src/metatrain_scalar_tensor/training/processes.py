@@ -13,14 +13,11 @@ from ..documentation import TrainerHypers
 
 
 class Processes(NamedTuple):
-    """This process among those of the run."""
+    """This process and the number of all processes."""
 
     device: torch.device
-    """Where this process computes."""
     world_size: int
-    """Number of processes."""
     rank: int
-    """Number of this process."""
     is_distributed: bool
     """Whether gradients and metrics are summed over processes."""
 
@@ -33,7 +30,7 @@ class Processes(NamedTuple):
                     parameter.grad.div_(self.world_size)
 
     def end(self) -> None:
-        """Wait for all processes, and part with them."""
+        """Wait for all processes, and leave the group."""
         if self.is_distributed:
             torch.distributed.barrier()
             torch.distributed.destroy_process_group()
@@ -45,9 +42,8 @@ def start_processes(hypers: TrainerHypers, devices: List[torch.device]) -> Proce
     NCCL connects processes with GPUs, gloo those without.
 
     :param hypers: hyperparameters of the training.
-    :param devices: devices that metatrain picked.
-    :return: this process.
-    :raises ValueError: if several devices are asked for in one process.
+    :param devices: devices that metatrain selected.
+    :raises ValueError: if several devices are requested in one process.
     """
     if len(devices) > 1:
         raise ValueError(

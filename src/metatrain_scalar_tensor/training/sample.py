@@ -18,12 +18,7 @@ MAX_ATOMS = 10_000
 
 
 def calibrate(model: ScalarTensor, datasets: Datasets, batch_size: int) -> None:
-    """Set the scales of the model's density and messages, if they are not set yet.
-
-    :param model: the model.
-    :param datasets: training sets.
-    :param batch_size: number of structures to look at together.
-    """
+    """Set the scales of the model's density and messages, unless already set."""
     if not model.model.density.is_calibrated:
         model.calibrate(typical_structures(model, datasets, batch_size))
 
@@ -31,15 +26,13 @@ def calibrate(model: ScalarTensor, datasets: Datasets, batch_size: int) -> None:
 def typical_structures(
     model: ScalarTensor, datasets: Datasets, batch_size: int
 ) -> List[List[System]]:
-    """All structures or, of larger training sets, a random sample.
+    """All structures or, for large training sets, a random sample, in batches.
 
-    The sample has about ``MAX_ATOMS`` atoms. It is the same in every run and in every
-    process.
+    The sample has about ``MAX_ATOMS`` atoms. It is the same in every run and process.
 
     :param model: the model, for its neighbor lists, dtype and device.
     :param datasets: training sets.
     :param batch_size: number of structures in a batch.
-    :return: the structures with neighbor lists, in batches.
     """
     everything: Any = ConcatDataset(datasets)
     order = torch.randperm(len(everything), generator=torch.Generator().manual_seed(0))

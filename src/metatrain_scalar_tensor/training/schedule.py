@@ -1,4 +1,4 @@
-"""The learning rate along the training."""
+"""The learning rate schedule."""
 
 import math
 
@@ -14,9 +14,9 @@ def warmup_cosine(
     Loshchilov and Hutter, `arXiv:1608.03983 <https://arxiv.org/abs/1608.03983>`_,
     eq. 5, without restarts.
 
-    :param optimizer: optimizer with the largest learning rate.
+    :param optimizer: optimizer, set to the largest learning rate.
     :param num_steps: number of steps of the whole training.
-    :param warmup_fraction: fraction of them in which the rate rises.
+    :param warmup_fraction: fraction of the steps in which the rate rises.
     :return: the scheduler, to be stepped after every optimizer step.
     """
     num_warmup = int(warmup_fraction * num_steps)

@@ -1,4 +1,4 @@
-"""Which epoch is exported."""
+"""Selects the epoch to export."""
 
 import copy
 import logging
@@ -11,27 +11,27 @@ from ..interface.architecture import ScalarTensor
 
 
 class Selection:
-    """The best epoch by its validation errors: of equal ones, the latest.
+    """The epoch with the lowest validation errors, or the latest of equally good ones.
 
-    Without validation errors, since there are no validation structures or none of them
-    has a value, it is the last epoch.
+    Without validation errors, because there are no validation structures or none of
+    them has a value, it is the last epoch.
     """
 
     def __init__(self) -> None:
         self.epoch: Optional[int] = None
-        self.value = math.inf  # of the metric
+        self.value = math.inf  # value of the metric
         self.results: Dict[str, float] = {}  # all errors of the epoch
         self.model_state: Optional[Dict[str, Any]] = None
 
     def offer(
         self, model: ScalarTensor, epoch: int, results: Dict[str, float], metric: str
     ) -> None:
-        """Take an epoch if it is not worse than the best one so far.
+        """Select an epoch if it is not worse than the best one so far.
 
         :param model: the model, with the weights that would be exported.
         :param epoch: number of the epoch.
-        :param results: its validation loss and errors, if there are any.
-        :param metric: which errors count, ``best_model_metric`` of the hyperparameters.
+        :param results: validation loss and errors of the epoch, if any.
+        :param metric: the hyperparameter ``best_model_metric``.
         """
         has_errors = any("RMSE" in name for name in results)
         if not has_errors and self.epoch is None:
@@ -42,7 +42,7 @@ class Selection:
             self.model_state = copy.deepcopy(model.state_dict())
 
     def state_dict(self) -> Dict[str, Any]:
-        """The state, for a checkpoint; the model has a place of its own there."""
+        """The state for a checkpoint, without the weights, which are stored apart."""
         return {
             "best_epoch": self.epoch,
             "best_metric": self.value,
@@ -50,7 +50,7 @@ class Selection:
         }
 
     def load_checkpoint(self, checkpoint: Dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state from a checkpoint."""
         self.epoch = checkpoint["best_epoch"]
         self.value = checkpoint["best_metric"]
         self.results = checkpoint["best_results"]

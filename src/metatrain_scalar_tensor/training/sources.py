@@ -1,4 +1,4 @@
-"""Where structures and targets were read from, for messages."""
+"""The files of structures and targets, for messages."""
 
 from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Union
@@ -15,10 +15,10 @@ Part = Literal["training", "validation"]
 class Sources:
     """The files of the data sets.
 
-    metatrain gives a trainer structures without files, but writes its expanded options
+    metatrain does not pass file names to a trainer, but writes its expanded options
     beside the checkpoints.
 
-    :param checkpoint_dir: where it does.
+    :param checkpoint_dir: the folder of the checkpoints.
     """
 
     def __init__(self, checkpoint_dir: Union[str, Path]) -> None:
@@ -28,13 +28,9 @@ class Sources:
             self.options = OmegaConf.to_container(OmegaConf.load(path))  # type: ignore
 
     def options_of(self, part: Part, number: int) -> Dict[str, Any]:
-        """The options of one data set, empty if they are not known.
-
-        :param part: training or validation.
-        :param number: number of the data set.
-        """
+        """The options of one data set, given by its number; empty if not known."""
         own = self.options.get(f"{part}_set", [])
-        if not isinstance(own, list):  # a fraction or numbers of the training set
+        if not isinstance(own, list):  # a fraction or indices of the training set
             own = self.options["training_set"]
         return own[number] if number < len(own) else {}
 
@@ -46,16 +42,15 @@ class Sources:
         i: int,
         target: Optional[str] = None,
     ) -> str:
-        """Say which structure it is.
+        """Describe a structure: ``structure 3 of 'water.xyz' (validation set)``.
+
+        Structures are counted from 0 in the file.
 
         :param part: training or validation.
         :param number: number of the data set.
         :param dataset: the data set.
-        :param i: number of the structure in it.
-        :param target: a target that the message is about, which may have a file of its
-            own.
-        :return: ``structure 3 of 'water.xyz' (validation set)``, counted from 0 in the
-            file.
+        :param i: number of the structure in the data set.
+        :param target: the target of the message, which may have its own file.
         """
         while isinstance(dataset, torch.utils.data.Subset):
             dataset, i = dataset.dataset, dataset.indices[i]

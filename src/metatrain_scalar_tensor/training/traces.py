@@ -11,29 +11,29 @@ from ..interface.architecture import ScalarTensor
 
 
 class TraceSupervision(torch.nn.Module):
-    r"""An additional loss on the invariant features that the coefficients are made of.
+    r"""An additional loss on the invariant features behind the coefficients.
 
     .. math::
         T = \frac{1}{d} \operatorname{tr} (Q Q^\dagger), \qquad
         L = w(t) \, \langle (T - W h)^2 \rangle
 
-    with every block :math:`Q` of a target, its number of components :math:`d`, the
-    last-layer features :math:`h` of an atom or a pair and a readout :math:`W` that is
-    thrown away after the training: TraceGrad, Yin et al., `arXiv:2405.05722
-    <https://arxiv.org/abs/2405.05722>`_. The labels come from the targets, as the loss
-    sees them, and there are as many as samples: more is learned of the same data.
+    for each block :math:`Q` of a target, with its number of components :math:`d`, the
+    last-layer features :math:`h` of an atom or a pair, and a readout :math:`W` that is
+    discarded after the training: TraceGrad, Yin et al., `arXiv:2405.05722
+    <https://arxiv.org/abs/2405.05722>`_. The labels are computed from the targets, as
+    they enter the loss, one for each sample.
 
     :param model: the model.
     :param hypers: weight, its schedule and the targets.
-    :raises ValueError: if a target is not one of atoms or of pairs, the samples that
-        have features.
+    :raises ValueError: if a target is not one of atoms or of pairs, since others have
+        no features.
     """
 
     def __init__(self, model: ScalarTensor, hypers: TraceHypers) -> None:
         super().__init__()
         self.weight = hypers["weight"]
         self.is_linear = hypers["schedule"] == "linear"
-        self.heads: Dict[str, Any] = {}  # not modules of this one
+        self.heads: Dict[str, Any] = {}  # not submodules of this module
         if self.weight > 0:
             self.heads.update(self._heads(model, hypers))
         self.readouts = torch.nn.ModuleDict(
@@ -45,7 +45,7 @@ class TraceSupervision(torch.nn.Module):
                 for name, head in self.heads.items()
             }
         )
-        self.features: Dict[str, torch.Tensor] = {}  # of the last batch
+        self.features: Dict[str, torch.Tensor] = {}  # features of the last batch
 
     @staticmethod
     def _heads(model: ScalarTensor, hypers: TraceHypers) -> Dict[str, Any]:
@@ -63,7 +63,7 @@ class TraceSupervision(torch.nn.Module):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Inside of this context, the features of a forward pass are kept."""
+        """Context in which the features of a forward pass are kept."""
 
         def keep(name: str) -> Any:
             def hook(module: Any, inputs: Any, features: torch.Tensor) -> None:
@@ -88,11 +88,11 @@ class TraceSupervision(torch.nn.Module):
         """The loss of the last batch.
 
         :param targets: targets of the batch, scaled; missing values are NaN.
-        :param progress: part of the training that is over, from 0 to 1.
+        :param progress: completed fraction of the training.
         :return: the loss, with its weight.
         """
         total: Any = 0.0
-        readouts: Any  # mypy does not know that it can be iterated over
+        readouts: Any  # mypy does not know that it is iterable
         for name, readouts in self.readouts.items():
             if name not in targets:
                 continue

@@ -1,4 +1,4 @@
-"""What is kept in memory while training, and how much of it."""
+"""Data that are kept in memory while training."""
 
 from typing import Iterable, List, Optional, Tuple
 
@@ -9,9 +9,9 @@ from .prepared import Batch, PreparedSet
 
 
 class Cache:
-    """The data sets that fit into memory, and what is computed of them once.
+    """The data sets that fit into memory, with what needs to be computed only once.
 
-    :param memory: for all of it, in GiB.
+    :param memory: available memory in GiB.
     """
 
     def __init__(self, memory: float) -> None:
@@ -24,7 +24,7 @@ class Cache:
         """Keep a data set, if it fits.
 
         :param structures: batches of one structure each, and their sizes in bytes.
-        :param number: how many there are.
+        :param number: number of structures.
         :return: the set; ``None`` if it does not fit.
         """
         batches: List[Batch] = []
@@ -41,12 +41,12 @@ class Cache:
     def keep_geometry(
         self, model: ScalarTensor, has_gradients: bool, batch_size: int
     ) -> None:
-        """Compute what does not change while training, of the sets in memory.
+        """Compute what does not change while training, for the sets in memory.
 
-        That is the functions of all edges, and the densities, unless they have weights
-        or are to be differentiated: both only where they fit.
+        These are the functions of all edges, and the densities, unless these have
+        weights or must be differentiated. Both are kept only if they fit.
 
-        :param model: the model, whose density is calibrated.
+        :param model: the model, with a calibrated density.
         :param has_gradients: whether there are targets with forces or stress.
         :param batch_size: number of structures to compute at a time.
         """
@@ -65,7 +65,7 @@ class Cache:
                 dataset.keep_density(model, batch_size)
 
     def _take(self, size: int) -> bool:
-        """Take memory, if there is enough."""
+        """Reserve memory, if there is enough."""
         if size > self.free_memory:
             return False
         self.free_memory -= size

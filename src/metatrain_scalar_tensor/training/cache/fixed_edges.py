@@ -1,8 +1,7 @@
-"""Edges of structures that do not move: their functions are computed once.
+"""Edges of structures that do not move, whose functions are computed only once.
 
-Forces are first derivatives, and while training nothing is a second derivative with
-respect to positions: functions of the vectors between atoms may be replaced by their
-values and slopes where the atoms are.
+Training needs no more than first derivatives with respect to positions, the forces.
+Functions of the vectors between atoms can then be replaced by their values and slopes.
 """
 
 from typing import List, NamedTuple, Optional
@@ -21,21 +20,18 @@ from ...structures.reader import neighbor_vectors
 from .groups import Groups
 
 
-_ENTRIES_AT_A_TIME = 10_000  # when slopes are computed
+_ENTRIES_AT_A_TIME = 10_000  # for the computation of slopes
 
 
 class FixedEdges(NamedTuple):
     """The neighbor list of a batch, with the functions of its vectors."""
 
     neighbor_list: NeighborList
-    values: torch.Tensor  # (entries, functions), all that an edge has
+    values: torch.Tensor  # (entries, functions), all functions of the edges
     slopes: Optional[torch.Tensor]  # (entries, functions, 3)
 
     def neighbor_list_of(self, systems: List[System]) -> NeighborList:
-        """The neighbor list, as a function of positions and cells if there are slopes.
-
-        :param systems: the structures, unmoved.
-        """
+        """The neighbor list of the unmoved structures, differentiable with slopes."""
         if self.slopes is None:
             return self.neighbor_list
         first, second, shifts, _ = self.neighbor_list
@@ -43,11 +39,10 @@ class FixedEdges(NamedTuple):
         return NeighborList(first, second, shifts, vectors)
 
     def of(self, structures: Structures, functions: EdgeFunctions) -> Edges:
-        """The edges, as functions of positions and cells if there are slopes.
+        """The edges of the unmoved structures, differentiable with slopes.
 
-        :param structures: the structures, unmoved, with this neighbor list.
-        :param functions: what the values are of.
-        :return: the edges.
+        :param structures: the structures, with this neighbor list.
+        :param functions: the functions whose values are kept.
         """
         first, second, _, vectors = structures.neighbor_list
         values = self.values
@@ -67,7 +62,7 @@ class EdgesInMemory:
 
     :param functions: the functions of the edges.
     :param systems: the structures, with neighbor lists.
-    :param with_slopes: whether derivatives will be wanted.
+    :param with_slopes: whether derivatives will be needed.
     """
 
     def __init__(
@@ -91,7 +86,7 @@ class EdgesInMemory:
 
     @property
     def size(self) -> int:
-        """The bytes that values and slopes will take."""
+        """The memory for values and slopes, in bytes."""
         one = self._evaluate(torch.ones_like(self.vectors[:1]))
         return len(self.vectors) * one.nbytes * (4 if self.with_slopes else 1)
 
@@ -112,11 +107,7 @@ class EdgesInMemory:
         return torch.stack(along_axes, dim=2)  # (entries, functions, 3)
 
     def take(self, structures: torch.Tensor) -> FixedEdges:
-        """The edges of some structures.
-
-        :param structures: their numbers.
-        :return: the edges.
-        """
+        """The edges of the structures with these numbers."""
         rows, position = self.groups.take(structures)
         num_atoms = self.num_atoms[structures]
         first_atom = (num_atoms.cumsum(0) - num_atoms)[position]

@@ -1,4 +1,4 @@
-"""Predictions for structures of which something is kept in memory."""
+"""Predictions from edges and densities in memory."""
 
 from typing import Dict, List, Optional
 
@@ -13,11 +13,11 @@ from .fixed_edges import FixedEdges
 
 
 class FromMemory(torch.nn.Module):
-    """The model, with what is kept in memory of the structures of a batch.
+    """The model for one batch whose edges are kept in memory.
 
     :param model: the model.
     :param edges: the edges of the structures.
-    :param density: their density, if that is kept too.
+    :param density: their density, if it is kept too.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class FromMemory(torch.nn.Module):
     def forward(
         self, systems: List[System], outputs: Dict[str, ModelOutput]
     ) -> Dict[str, TensorMap]:
-        """Predict the outputs of the model for the structures of the batch."""
+        """Predict outputs for the structures of the batch."""
         neighbor_list = self.edges.neighbor_list_of(systems)
         types = self.model.read.types(systems)
         structures = Structures(systems, types, neighbor_list)

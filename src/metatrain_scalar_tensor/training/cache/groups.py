@@ -1,4 +1,4 @@
-"""Choosing rows by what they belong to."""
+"""Selects rows by the parent that they belong to."""
 
 from typing import Tuple
 
@@ -20,8 +20,8 @@ class Groups:
     def take(self, parents: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
         """The rows of some parents.
 
-        :param parents: their numbers.
-        :return: the rows, and the place among these parents of that of each row.
+        :param parents: numbers of the parents.
+        :return: the rows, and for each row the position of its parent among these.
         """
         counts = self.counts[parents]
         position = torch.repeat_interleave(counts)

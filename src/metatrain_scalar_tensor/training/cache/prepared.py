@@ -1,7 +1,7 @@
-"""A data set kept in memory, as the model and the loss need it.
+"""A data set in memory, in the form that the model and the loss need.
 
-What metatrain's collate function does (neighbor lists, baselines, joining) gives the
-same in every epoch. Here it is done once, and a batch is a choice of rows.
+metatrain's collate function (neighbor lists, baselines, joining) has the same results
+in every epoch. Here it is applied once, and a batch is a selection of rows.
 """
 
 from typing import Dict, List, NamedTuple, Optional
@@ -17,19 +17,19 @@ from .groups import Groups
 
 
 class Batch(NamedTuple):
-    """What one step of the training needs."""
+    """The data of one training step."""
 
     systems: List[System]
-    targets: Dict[str, TensorMap]  # as the loss compares them: per atom
+    targets: Dict[str, TensorMap]  # per atom, as in the loss
     extra: Dict[str, TensorMap]
-    edges: Optional[FixedEdges] = None  # where they are kept
-    density: Optional[List[torch.Tensor]] = None  # likewise
+    edges: Optional[FixedEdges] = None  # if kept in memory
+    density: Optional[List[torch.Tensor]] = None  # if kept in memory
 
 
 class PreparedSet(torch.utils.data.Dataset):
-    """Structures with all that belongs to them, from which batches are taken.
+    """Prepared structures and targets, from which batches are taken.
 
-    As a dataset it has the numbers of the structures as items, which :meth:`take`
+    The items of this dataset are the numbers of the structures, which :meth:`take`
     turns into batches.
 
     :param structures: batches of one structure each, all with the same targets.
@@ -57,16 +57,12 @@ class PreparedSet(torch.utils.data.Dataset):
         return index
 
     def get_all_atom_counts(self) -> np.ndarray:
-        """Number of atoms of every structure, for metatrain's sampler."""
+        """Number of atoms in each structure, for metatrain's sampler."""
         return self.num_atoms.numpy()
 
     @torch.no_grad()
     def keep_density(self, model: ScalarTensor, batch_size: int) -> None:
-        """Compute the density of all atoms, once.
-
-        :param model: the model, whose density does not change any more.
-        :param batch_size: number of structures to compute at a time.
-        """
+        """Compute the density of all atoms, which must no longer change."""
         parts: List[List[torch.Tensor]] = []
         for first in range(0, len(self), batch_size):
             systems = self.systems[first : first + batch_size]
@@ -74,11 +70,7 @@ class PreparedSet(torch.utils.data.Dataset):
         self.density = [torch.cat(of_l) for of_l in zip(*parts, strict=True)]
 
     def take(self, structures: List[int]) -> Batch:
-        """Make a batch.
-
-        :param structures: numbers of the structures.
-        :return: the batch.
-        """
+        """Make a batch of the structures with these numbers."""
         numbers = torch.tensor(structures)
         edges, density = None, None
         if self.edges is not None:
@@ -98,9 +90,9 @@ class PreparedSet(torch.utils.data.Dataset):
 class _Rows:
     """The samples of one block, or of one of its gradients.
 
-    :param blocks: the parts to put together.
-    :param parent: number of the structure that every sample belongs to; for gradients,
-        of the sample of the block.
+    :param blocks: the parts to join.
+    :param parent: number of the structure that each sample belongs to or, for
+        gradients, of the sample of the block.
     :param num_parents: number of parents.
     """
 
@@ -124,7 +116,7 @@ class _Rows:
             self.gradients[name] = _Rows(gradients, torch.cat(row), len(self.values))
 
     def take(self, parents: torch.Tensor, system: torch.Tensor) -> TensorBlock:
-        """The block of some parents, each of which belongs to a system of the batch."""
+        """The block of some parents, each of which belongs to a system in the batch."""
         rows, position = self.groups.take(parents)
         samples = self.samples[rows]
         renumbered = {"sample": position, "system": system[position]}
@@ -144,10 +136,7 @@ class _Rows:
 
 
 class _Tensors:
-    """One target of all structures.
-
-    :param tensors: the target of every structure, which may lack some of the blocks.
-    """
+    """One target of all structures, each of which may lack some of the blocks."""
 
     def __init__(self, tensors: List[TensorMap]) -> None:
         self.keys = tensors[0].keys
