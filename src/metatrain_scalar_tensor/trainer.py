@@ -16,16 +16,16 @@ from .documentation import TrainerHypers
 from .interface import checkpoints
 from .interface.architecture import ScalarTensor
 from .interface.fit import fit_to_targets
+from .interface.log import Log
+from .interface.sources import Sources
 from .training.checks import Datasets, check_data, check_hypers
 from .training.diagnosis import refuse_bad_structure
 from .training.finetuning import choose_weights
 from .training.fit import Fit
 from .training.loaders import Loaders, atomic_basis_transforms, build_collate_fn
-from .training.log import Log
 from .training.processes import start_processes
 from .training.sample import calibrate
 from .training.selection import Selection
-from .training.sources import Sources
 
 
 class Trainer(TrainerInterface[TrainerHypers]):
@@ -75,7 +75,11 @@ class Trainer(TrainerInterface[TrainerHypers]):
         model.to(device=processes.device, dtype=dtype).train()
         choose_weights(model, train_datasets, self.hypers.get("finetune"))
         largest_values = fit_to_targets(
-            model, self.hypers, train_datasets, processes, checkpoint_dir
+            model,
+            self.hypers,
+            train_datasets,
+            processes.is_distributed,
+            checkpoint_dir,
         )
         densify, sparsify = atomic_basis_transforms(model)
         loaders = Loaders(

@@ -24,7 +24,7 @@ from typing_extensions import Self
 from ..density import Surroundings
 from ..documentation import ModelHypers
 from ..model import Model
-from ..readout import exchange_symmetry, target_blocks
+from ..readout import center_of, exchange_symmetry, target_blocks
 from ..structures import StructureReader, Structures, closest_distance
 from . import checkpoints
 from .baseline import Baseline
@@ -111,7 +111,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         :param info: the target, in dense form for atomic-basis targets.
         :raises ValueError: if the model can't predict it, saying why.
         """
-        center = "atom_pair" if info.sample_kind == "atom_pair" else "atom"
+        center = center_of(info)
         blocks = target_blocks(name, info, self.hypers["index_symmetry"].get(name))
         exchange = exchange_symmetry(name, info, self.hypers["exchange_symmetry"])
         self.model.add_target(name, center, blocks, exchange)

@@ -14,21 +14,20 @@ from metatrain.utils.data import Dataset, TargetInfo
 from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_target
 
 from ..documentation import TrainerHypers
-from ..training.pair_targets import Tensors, Transform
-from ..training.processes import Processes
-from ..training.sources import Datasets
 from .architecture import ScalarTensor
 from .baseline import Baseline
 from .isotropic import IsotropicComposition, IsotropicPart
 from .new_types import fit_again, fit_only
+from .pair_targets import Tensors, Transform
 from .scales import ROUNDING, floor_scales
+from .sources import Datasets
 
 
 def fit_to_targets(
     model: ScalarTensor,
     hypers: TrainerHypers,
     train_datasets: Datasets,
-    processes: Processes,
+    is_distributed: bool,
     checkpoint_dir: str,
 ) -> Dict[str, float]:
     """Fit the baselines and scales of all targets, of atoms and of pairs.
@@ -36,7 +35,7 @@ def fit_to_targets(
     :param model: the model.
     :param hypers: hyperparameters of the training.
     :param train_datasets: training sets.
-    :param processes: the processes that share the data.
+    :param is_distributed: whether several processes share them.
     :param checkpoint_dir: where metatrain saves a copy.
     :return: the largest absolute value of each target.
     :raises ValueError: as :func:`fit_baseline`.
@@ -48,7 +47,7 @@ def fit_to_targets(
         hypers,
         train_datasets,
         largest_values,
-        processes,
+        is_distributed,
         checkpoint_dir,
     )
     for name in explained:
@@ -68,7 +67,7 @@ def fit_baseline(
     hypers: TrainerHypers,
     train_datasets: Datasets,
     largest_values: Dict[str, float],
-    processes: Processes,
+    is_distributed: bool,
     checkpoint_dir: str,
 ) -> List[str]:
     """Fit composition models and scales to the training set, or load them.
@@ -79,7 +78,7 @@ def fit_baseline(
     :param hypers: hyperparameters of the training.
     :param train_datasets: training sets.
     :param largest_values: the result of :func:`find_largest_values`.
-    :param processes: the processes that share the data.
+    :param is_distributed: whether several processes share them.
     :param checkpoint_dir: where metatrain saves a copy.
     :return: targets that the composition explains, so that nothing is left to learn.
     :raises ValueError: if the scaler is to be loaded without its composition model.
@@ -98,7 +97,7 @@ def fit_baseline(
     weights_so_far = [fit_again(model) for model in models]
     shared: Dict[str, Any] = {
         "batch_size": hypers["batch_size"],
-        "is_distributed": processes.is_distributed,
+        "is_distributed": is_distributed,
     }
     isotropic = baseline.isotropic_composition()
     if isotropic is not None:
@@ -122,7 +121,7 @@ def fit_baseline(
             per_structure_targets=hypers["per_structure_targets"],
             train_datasets=train_datasets,
             batch_size=hypers["batch_size"],
-            is_distributed=processes.is_distributed,
+            is_distributed=is_distributed,
             checkpoint_dir=checkpoint_dir,
         )
         if not isinstance(scaling_weights, str):
@@ -234,7 +233,6 @@ def _fit_isotropic(
 def _targets_with_gaps(names: List[str], datasets: Datasets) -> List[str]:
     """Targets with missing values, other than those of an atomic basis."""
     with_gaps = set()
-    dataset: Any  # mypy does not know that torch's Subset is iterable
     for dataset in datasets:
         for sample in dataset:
             for name in set(names).intersection(sample._fields):
@@ -261,7 +259,6 @@ def known_values(
     :return: structures and values, for each dataset that has any.
     """
     results: Datasets = []
-    dataset: Any  # mypy does not know that torch's Subset is iterable
     for dataset in datasets:
         systems: List[System] = []
         values: List[TensorMap] = []

@@ -7,7 +7,7 @@ from metatrain.utils.data import DatasetInfo
 
 from ..documentation import ModelHypers
 from ..model import Model
-from ..readout import target_blocks
+from ..readout import center_of, target_blocks
 
 
 # generous: Adam stores four numbers for each weight, 16 GB in float64 at this limit
@@ -76,7 +76,7 @@ def describe(hypers: ModelHypers, info: DatasetInfo) -> Model:
         for name, target in info.targets.items():
             symmetry = hypers["index_symmetry"].get(name)
             blocks = target_blocks(name, target, symmetry)
-            center = "atom_pair" if target.sample_kind == "atom_pair" else "atom"
+            center = center_of(target)
             model.add_target(name, center, blocks, None)
     return model
 

@@ -9,7 +9,7 @@ from ..documentation import TensorBasisHypers
 from .atom_pairs import AtomPairs
 from .exchange import ExchangeSymmetry, exchange_symmetry
 from .heads import TargetHead
-from .irreps import TargetBlock, target_blocks
+from .irreps import TargetBlock, center_of, target_blocks
 
 
 class Readout(torch.nn.Module):
@@ -129,6 +129,7 @@ __all__ = [
     "ExchangeSymmetry",
     "Readout",
     "TargetBlock",
+    "center_of",
     "exchange_symmetry",
     "target_blocks",
 ]

@@ -20,6 +20,16 @@ class TargetBlock(NamedTuple):
     num_properties: int
 
 
+def center_of(info: TargetInfo) -> str:
+    """What a target is predicted for: ``atom_pair``, or ``atom``.
+
+    Targets of structures are sums over their atoms.
+
+    :param info: the target.
+    """
+    return "atom_pair" if info.sample_kind == "atom_pair" else "atom"
+
+
 def target_blocks(
     name: str, info: TargetInfo, symmetry: Optional[str]
 ) -> List[TargetBlock]:

@@ -12,10 +12,10 @@ from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 
 from ..documentation import TrainerHypers
 from ..interface.architecture import ScalarTensor
+from ..interface.gradients import unite_gradients
+from ..interface.sources import Datasets, Part, Sources
 from ..o3 import cartesian_irreps
 from ..structures import closest_distance, is_finite
-from .gradients import unite_gradients
-from .sources import Datasets, Part, Sources
 
 
 MAX_PAIRS = 10**8  # entries in the neighbor list of a structure, each about 1 kB
@@ -98,7 +98,6 @@ def check_datasets(
             for name, symmetry in index_symmetry.items()
             if name in targets
         }
-        dataset: Any  # mypy does not know that torch's Subset is iterable
         for number, dataset in enumerate(datasets):
             for i, sample in enumerate(dataset):
                 where = partial(sources.structure, part, number, dataset, i)

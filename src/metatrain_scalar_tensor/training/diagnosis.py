@@ -1,7 +1,5 @@
 """Finds the structure that makes a loss NaN."""
 
-from typing import Any
-
 import torch
 from metatomic.torch import ModelOutput
 from metatrain.utils.neighbor_lists import (
@@ -10,7 +8,7 @@ from metatrain.utils.neighbor_lists import (
 )
 
 from ..interface.architecture import ScalarTensor
-from .sources import Datasets, Sources
+from ..interface.sources import Datasets, Sources
 
 
 @torch.no_grad()
@@ -31,7 +29,6 @@ def refuse_bad_structure(
         name: ModelOutput(sample_kind=info.sample_kind)
         for name, info in model.dataset_info.targets.items()
     }
-    dataset: Any  # mypy does not know that torch's Subset is iterable
     for number, dataset in enumerate(val_datasets):
         for i, sample in enumerate(dataset):
             system = get_system_with_neighbor_lists(

@@ -5,8 +5,8 @@ from typing import Any, Optional, Set
 
 from ..documentation import FinetuneHypers
 from ..interface.architecture import ScalarTensor
+from ..interface.sources import Datasets
 from .checks import targets_of_data
-from .sources import Datasets
 
 
 def choose_weights(

@@ -30,10 +30,10 @@ from torch.utils.data import DataLoader, DistributedSampler
 from ..documentation import TrainerHypers
 from ..interface.architecture import ScalarTensor
 from ..interface.fit import get_drop_rounding_transform
+from ..interface.pair_targets import get_pair_targets_transform
+from ..interface.sources import Datasets
 from .cache import Batch, Cache
-from .pair_targets import get_pair_targets_transform
 from .processes import Processes
-from .sources import Datasets
 
 
 def build_collate_fn(

@@ -11,7 +11,7 @@ from metatrain.utils.neighbor_lists import (
 from torch.utils.data import ConcatDataset
 
 from ..interface.architecture import ScalarTensor
-from .sources import Datasets
+from ..interface.sources import Datasets
 
 
 MAX_ATOMS = 10_000

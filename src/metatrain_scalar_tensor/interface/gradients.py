@@ -5,7 +5,7 @@ from typing import Any, Dict
 from metatrain.utils.data import TargetInfo
 from metatrain.utils.data.target_info import get_energy_target_info
 
-from ..interface.reading import GRADIENTS, is_asked_for
+from .reading import GRADIENTS, is_asked_for
 from .sources import Datasets, Sources
 
 
@@ -27,7 +27,6 @@ def unite_gradients(
     :raises ValueError: if the options file asks for a gradient that is missing or NaN
         everywhere in its data set.
     """
-    dataset: Any  # mypy does not know that torch's Subset is iterable
     for number, dataset in enumerate(datasets):
         of_targets = sources.options_of("training", number).get("targets", {})
         for name, options in of_targets.items():

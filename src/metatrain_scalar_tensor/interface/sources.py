@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Union
 
 import torch
-from metatrain.utils.data import Dataset
 from omegaconf import OmegaConf
 
 
-Datasets = List[Union[Dataset, torch.utils.data.Subset]]
+# metatrain's Dataset or torch's Subset of one, which mypy can't iterate over
+Datasets = List[Any]
 Part = Literal["training", "validation"]
 
 
