@@ -3,8 +3,9 @@
 import shutil
 
 import pytest
+
 from ethanol import train_on_ethanol
-from helpers import DATA, link
+from files import PROJECT, link
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +18,7 @@ def ethanol(tmp_path_factory):
 def example(ethanol, tmp_path):
     """A copy of ``examples/engines`` with the models that its README names."""
     folder = tmp_path / "engines"
-    shutil.copytree(DATA.parent / "examples" / "engines", folder)
+    shutil.copytree(PROJECT / "examples" / "engines", folder)
     for name in ("ethanol.pt", "qm7x.pt"):
         link(ethanol / "model.pt", folder / name)
     return folder

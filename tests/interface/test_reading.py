@@ -1,0 +1,227 @@
+"""What is wrong with the values in an extxyz file."""
+
+import ase
+import ase.io
+import metatensor.torch as mts
+import numpy as np
+import pytest
+import torch
+from ase.stress import full_3x3_to_voigt_6_stress
+from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatrain.cli.train import train_model
+
+from helpers import molecules
+from metatrain_scalar_tensor.command import main
+from metatrain_scalar_tensor.convert import convert
+from options import write_options
+
+
+@pytest.fixture(autouse=True)
+def in_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def train(frames, **target):
+    """Train on one target, ``mtt::y`` with the key ``y``."""
+    ase.io.write("data.xyz", frames)
+    options = write_options(systems="data.xyz")
+    options.training_set.targets = {"mtt::y": {"key": "y", **target}}
+    train_model(options)
+
+
+def frames_with(values_of, i=3):
+    """Molecules of which one has other values."""
+    frames = molecules(20)
+    for frame in frames:
+        frame.info["y"] = np.arange(9.0).reshape(3, 3)
+        frame.arrays["y"] = np.ones((len(frame), 9))
+    values_of(frames[i])
+    return frames
+
+
+def set_info(value):
+    return lambda frame: frame.info.update(y=value)
+
+
+def set_array(width):
+    return lambda frame: frame.arrays.update(y=np.ones((len(frame), width)))
+
+
+MATRIX = {"type": {"cartesian": {"rank": 2}}}
+OF_ATOMS = {**MATRIX, "sample_kind": "atom"}
+WHERE = "target 'mtt::y': structure 3 of 'data.xyz' has "
+
+
+@pytest.mark.parametrize(
+    "values_of, target, message",
+    [
+        (
+            set_info(np.ones(6)),
+            MATRIX,
+            "6 numbers under 'y', and a Cartesian tensor of rank 2 has 9: .*convert'",
+        ),
+        (set_info(np.ones(3)), MATRIX, "3 numbers under 'y', and a Cart.* has 9$"),
+        (set_info(np.ones(18)), MATRIX, "18 numbers under 'y', and a Cart.* has 9$"),
+        (
+            set_array(6),
+            OF_ATOMS,
+            "6 numbers for every atom under 'y', and a Cartesian tensor of rank 2 has "
+            "9: 'scalar-tensor convert'",
+        ),
+        (set_array(2), OF_ATOMS, "2 numbers for every atom under 'y'"),
+        (
+            set_info("unknown"),
+            MATRIX,
+            "no numbers under 'y', but 'unknown'",
+        ),
+        (
+            lambda frame: frame.info.pop("y"),
+            MATRIX,
+            r"no 'y'. There are keys of the .*",
+        ),
+    ],
+)
+def test_wrong_numbers_of_values(values_of, target, message):
+    with pytest.raises(ValueError, match=WHERE + message):
+        train(frames_with(values_of), **target)
+
+
+@pytest.mark.parametrize(
+    "target, message",
+    [
+        ({"type": {"cartesian": {"rank": 1}}}, "a Cartesian tensor of rank 1 has 3"),
+        ({"num_subtargets": 4}, "a scalar with 'num_subtargets: 4' has 4"),
+        (
+            {"type": {"spherical": {"irreps": [{"o3_lambda": 2, "o3_sigma": 1}]}}},
+            "a spherical tensor {'irreps': .* has 5",
+        ),
+    ],
+)
+def test_other_targets(target, message):
+    with pytest.raises(ValueError, match=f"structure 0 .* 9 numbers.*{message}"):
+        train(frames_with(lambda frame: None), **target)
+
+
+def test_six_columns_that_would_make_other_atoms():
+    """6 columns of 3 atoms are 2 matrices to metatrain."""
+    frames = [ase.Atoms("OH2", np.eye(3) + i / 20) for i in range(20)]
+    for frame in frames:
+        frame.arrays["y"] = np.ones((3, 6))
+    with pytest.raises(
+        Exception, match="structure .* 2 values .* where 3 are expected"
+    ):
+        train(frames, **OF_ATOMS)
+
+
+def test_mts_files_of_another_target():
+    ase.io.write("data.xyz", molecules(20))
+    values = torch.zeros(20, 5, 1, dtype=torch.float64)
+    samples = Labels(["system"], torch.arange(20).reshape(-1, 1))
+    block = TensorBlock(values, samples, [Labels.range("xyz", 5)], Labels.range("y", 1))
+    mts.save("y.mts", TensorMap(Labels.single(), [block]))
+    options = write_options(systems="data.xyz")
+    options.training_set.targets = {
+        "mtt::y": {"read_from": "y.mts", "type": {"cartesian": {"rank": 1}}}
+    }
+    with pytest.raises(ValueError, match="target 'mtt::y' of 'y.mts': .*expected"):
+        train_model(options)
+
+
+def test_keys_that_ase_takes_for_results():
+    frames = molecules(5)
+    for frame in frames:
+        frame.info["dipole"] = np.ones(3)
+    ase.io.write("data.xyz", frames)
+    options = write_options(systems="data.xyz")
+    options.training_set.targets = {
+        "mtt::y": {"key": "dipole", "type": {"cartesian": {"rank": 1}}}
+    }
+    with pytest.raises(ValueError, match="no 'dipole'.* result of a calculator: give"):
+        train_model(options)
+
+
+SIX = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+
+
+@pytest.mark.parametrize(
+    "order, expected",
+    [
+        ("voigt", [[1, 6, 5], [6, 2, 4], [5, 4, 3]]),  # xx yy zz yz xz xy
+        ("vasp", [[1, 4, 6], [4, 2, 5], [6, 5, 3]]),  # xx yy zz xy yz xz
+        ("cp2k", [[1, 4, 5], [4, 2, 6], [5, 6, 3]]),  # xx yy zz xy xz yz
+    ],
+)
+def test_six_numbers_become_nine(order, expected):
+    frames = molecules(20)
+    for frame in frames:
+        frame.info["y"] = SIX
+        frame.arrays["y"] = np.outer(1 + np.arange(len(frame)), SIX)
+        frame.info["known"] = np.eye(3)
+    ase.io.write("six.xyz", frames)
+    main(["convert", "six.xyz", "-o", "nine.xyz", "--tensor", "y", "--order", order])
+    for before, after in zip(frames, ase.io.read("nine.xyz", ":")):
+        np.testing.assert_array_equal(after.info["y"], expected)
+        matrices = after.arrays["y"].reshape(-1, 3, 3)
+        for k, matrix in enumerate(matrices):
+            np.testing.assert_array_equal(matrix, (1 + k) * np.array(expected))
+        np.testing.assert_array_equal(after.positions, before.positions)
+        np.testing.assert_array_equal(after.info["known"], before.info["known"])
+    train(ase.io.read("nine.xyz", ":"), **OF_ATOMS)
+
+
+def test_voigt_is_the_order_of_ase():
+    stress = np.arange(9.0).reshape(3, 3)
+    stress = stress + stress.T
+    frame = molecules(1)[0]
+    frame.info["S"] = full_3x3_to_voigt_6_stress(stress)
+    ase.io.write("six.xyz", frame)
+    convert("six.xyz", "nine.xyz", ["S"], "voigt")
+    np.testing.assert_array_equal(ase.io.read("nine.xyz").info["S"], stress)
+
+
+def test_conversions_that_make_no_sense():
+    frames = molecules(3)
+    frames[1].info["y"] = np.ones(5)
+    ase.io.write("data.xyz", frames)
+    for key, message in [
+        ("y", r"structure 1 of 'data.xyz' has values of shape \(5,\) under 'y'"),
+        ("z", "no structure of 'data.xyz' has the key 'z'"),
+    ]:
+        with pytest.raises(SystemExit, match=message):
+            main(
+                ["convert", "data.xyz", "-o", "x.xyz", "--tensor", key]
+                + ["--order", "voigt"]
+            )
+
+
+@pytest.mark.parametrize(
+    "name, target, message",
+    [
+        (
+            "mtt::alpha.static",
+            {},
+            "'mtt::alpha.static' can't.* Call it 'mtt::alpha_sta",
+        ),
+        ("mtt::alpha static", {}, "'mtt::alpha static' can't .*'mtt::alpha_static'"),
+        ("mtt::2nd", {}, "'mtt::2nd' can't be the name of a target: .*digit in front"),
+        ("mtt::feature", {}, "'mtt::feature' can't .* all models have an output"),
+        ("mtt::y", {"unit": "ppm"}, "unit 'ppm' of target 'mtt::y' .*leave 'unit' out"),
+    ],
+)
+def test_names_and_units_that_are_refused(name, target, message):
+    ase.io.write("data.xyz", frames_with(lambda frame: None))
+    options = write_options(systems="data.xyz")
+    options.training_set.targets = {name: {"key": "y", **MATRIX, **target}}
+    with pytest.raises(ValueError, match=message):
+        train_model(options)
+
+
+@pytest.mark.parametrize("name", ["mtt::y/pbe", "mtt::Alpha_2", "energy/pbe0-d3"])
+def test_names_that_are_fine(name):
+    frames = frames_with(lambda frame: None)
+    for frame in frames:
+        frame.info["y"] = 1.0
+    ase.io.write("data.xyz", frames)
+    options = write_options(systems="data.xyz", test_set=0.0)
+    options.training_set.targets = {name: {"key": "y"}}
+    train_model(options)
