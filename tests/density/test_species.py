@@ -26,9 +26,7 @@ from metatrain_scalar_tensor.o3 import clebsch_gordan
 from options import write_options
 
 
-@pytest.fixture(autouse=True)
-def in_temporary_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("in_temporary_folder")
 
 
 MANY_TYPES = list(range(1, 90))

@@ -16,9 +16,7 @@ from metatrain_scalar_tensor.convert import convert
 from options import write_options
 
 
-@pytest.fixture(autouse=True)
-def in_temporary_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("in_temporary_folder")
 
 
 def train(frames, **target):

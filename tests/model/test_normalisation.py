@@ -23,9 +23,7 @@ from metatrain_scalar_tensor.training.sample import MAX_ATOMS, typical_structure
 from options import write_options
 
 
-@pytest.fixture(autouse=True)
-def in_temporary_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("in_temporary_folder")
 
 
 def test_sizes_have_a_floor_relative_to_the_largest():

@@ -13,9 +13,7 @@ from metatrain_scalar_tensor.systems import closest_distance
 from options import write_options
 
 
-@pytest.fixture(autouse=True)
-def in_temporary_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("in_temporary_folder")
 
 
 def nan_position(frame):

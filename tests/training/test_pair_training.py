@@ -34,9 +34,7 @@ HAMILTONIAN = {
 }
 
 
-@pytest.fixture(autouse=True)
-def in_temporary_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("in_temporary_folder")
 
 
 def data_of_a_teacher(targets):

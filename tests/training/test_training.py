@@ -28,9 +28,7 @@ from metatrain_scalar_tensor.training.schedule import warmup_cosine
 from options import write_options
 
 
-@pytest.fixture(autouse=True)
-def in_temporary_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("in_temporary_folder")
 
 
 def train(folder, options, **kwargs):
