@@ -5,7 +5,6 @@ import ase.io
 import numpy as np
 import pytest
 import torch
-from metatrain.cli.train import train_model
 from metatrain.utils.io import load_model
 
 from helpers import (
@@ -23,7 +22,7 @@ from helpers import (
 )
 from metatrain_scalar_tensor.invariants import ChannelwiseInvariants
 from metatrain_scalar_tensor.o3 import clebsch_gordan
-from options import write_options
+from options import train_in, write_options
 
 
 pytestmark = pytest.mark.usefixtures("in_temporary_folder")
@@ -167,7 +166,7 @@ def test_finetuning_learns_to_know_further_types(tmp_path):
             "energy": {"key": "energy", "unit": "eV"},
             "mtt::alpha": {"key": "alpha", "type": {"cartesian": {"rank": 2}}},
         }
-        train_model(options, output=folder / "model.pt", checkpoint_dir=folder)
+        train_in(folder, options)
         return load_model(folder / "model.ckpt").double().eval()
 
     before = trained("few", [6, 8])

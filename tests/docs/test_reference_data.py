@@ -1,24 +1,18 @@
 """The sets in ``data/`` are those that the script makes."""
 
-import importlib.util
-
 import ase.io
 import numpy as np
 import pytest
 from metatrain.utils.data import DiskDataset
 from scipy.spatial.transform import Rotation
 
-from files import DATA, PROJECT
+from files import DATA, PROJECT, load_script
 
 
 @pytest.fixture(scope="module")
 def script():
     pytest.importorskip("pyscf")
-    path = PROJECT / "scripts" / "reference_data.py"
-    spec = importlib.util.spec_from_file_location("reference_data", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(PROJECT / "scripts" / "reference_data.py")
 
 
 def test_shieldings(script):

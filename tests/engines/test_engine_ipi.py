@@ -1,7 +1,6 @@
 """The examples of i-PI, with server and driver as two processes over a socket."""
 
 import os
-import socket
 import subprocess
 import sysconfig
 import tempfile
@@ -17,6 +16,7 @@ from ipi import read_output
 from metatomic_ase import MetatomicCalculator
 
 from documents import arguments_of
+from processes import free_port
 
 
 TIMEOUT = 120  # seconds, after which a run has failed
@@ -58,12 +58,6 @@ def run(folder, server, driver):
     assert "I-PI reports success" in report
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return str(probe.getsockname()[1])
-
-
 def run_over_unix_socket(folder, server, driver):
     """As in the README, the socket being a file elsewhere than in /tmp."""
     with tempfile.TemporaryDirectory() as prefix:
@@ -72,7 +66,7 @@ def run_over_unix_socket(folder, server, driver):
 
 def run_over_inet_socket(folder, server, driver):
     """As in the README, but for a port that is free."""
-    port = free_port()
+    port = str(free_port())
     inputs = folder / server[1]
     text = inputs.read_text()
     assert text.count(PORT) == 1 and driver.count(PORT) == 1

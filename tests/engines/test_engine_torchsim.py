@@ -12,6 +12,7 @@ from metatomic.torch import ModelOutput
 from metatomic_ase import MetatomicCalculator
 
 from files import ETHANOL
+from processes import without_pythonpath
 
 
 REASON = (
@@ -31,16 +32,12 @@ def python312():
             path is not None
             and not subprocess.run(
                 [path, "-c", "import metatomic_torchsim, ase"],
-                env=environment(),
+                env=without_pythonpath(),
                 stderr=subprocess.DEVNULL,
             ).returncode
         ):
             return path
     pytest.skip(REASON)
-
-
-def environment():
-    return {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
 
 
 @pytest.mark.parametrize("ensemble", ["nve", "nvt"])
@@ -51,7 +48,7 @@ def test_several_molecules_at_once(python312, example, ensemble):
         + ["--number", "5", "--atoms", "27"]  # batches of three and of two molecules
         + ["--steps", "100", "--outputs", "mtt::mu"],
         cwd=example,
-        env=environment(),
+        env=without_pythonpath(),
     )
     request = {"mtt::mu": ModelOutput(sample_kind="system")}
     calculator = MetatomicCalculator(example / "ethanol.pt")

@@ -1,7 +1,6 @@
 """Exported models in a simulation engine."""
 
 import importlib.metadata
-import os
 import subprocess
 import sys
 
@@ -20,6 +19,7 @@ from packaging.requirements import Requirement
 from ethanol import train_on_ethanol
 from files import ETHANOL, link
 from helpers import predict
+from processes import make_environment, without_pythonpath
 
 
 @pytest.fixture(scope="module", params=[32, 64], ids=["float32", "float64"])
@@ -113,10 +113,7 @@ def test_exported_model_is_one_file_that_needs_no_other_package(trained, tmp_pat
         cwd=tmp_path,
     )
     assert not list(tmp_path.glob("extensions/**/*"))
-    subprocess.check_call(
-        [sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"]
-    )
-    python = tmp_path / "venv" / "bin" / "python"
+    python = make_environment(tmp_path / "venv")
     [site_packages] = (tmp_path / "venv" / "lib").glob("python*/site-packages")
     packages = dependencies("ase", dependencies("metatomic-ase", {}))
     assert not {"featomic", "metatrain", "metatrain-scalar-tensor"} & packages.keys()
@@ -134,9 +131,8 @@ atoms = ase.io.read("ethanol.xyz")
 atoms.calc = MetatomicCalculator("alone.pt")
 print(atoms.get_potential_energy())
 """
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     output = subprocess.check_output(
-        [python, "-c", script], cwd=tmp_path, env=environment, text=True
+        [python, "-c", script], cwd=tmp_path, env=without_pythonpath(), text=True
     )
     atoms = ase.io.read(ETHANOL, "0")
     expected = calculator(trained).get_potential_energy(atoms)

@@ -1,6 +1,5 @@
 """Matrices between atomic orbitals as targets: layout, symmetry, and training."""
 
-import importlib.util
 import sys
 
 import ase
@@ -17,13 +16,12 @@ from metatensor.torch import (
 )
 from metatomic.torch import ModelOutput
 from metatomic.torch.o3 import O3Transformations
-from metatrain.cli.train import train_model
 from metatrain.utils.data import DiskDataset
 from metatrain.utils.data.target_info import get_generic_target_info
 from metatrain.utils.io import load_model
 
 from equivariance import operations, transformed
-from files import DATA, PROJECT
+from files import DATA, PROJECT, load_script
 from helpers import prepare, target
 from metatrain_scalar_tensor.hamiltonian import (
     HOME,
@@ -33,12 +31,13 @@ from metatrain_scalar_tensor.hamiltonian import (
     to_targets,
 )
 from metatrain_scalar_tensor.orbitals import atomic_basis, atomic_types, orbital_order
-from options import write_options
+from options import train_in, write_options
 
 
 MOLECULES = {"water": "H2O", "ethanol": "CH3CH2OH"}
 SETS = ["sto-3g", "def2-svp"]
 TARGETS = {"mtt::fock_onsite": "atom", "mtt::fock_offsite": "atom_pair"}
+MAKE_DATA = PROJECT / "examples" / "hamiltonian" / "make_data.py"
 WATER = DATA / "hamiltonian" / "water_sto3g.zip"
 
 
@@ -231,17 +230,9 @@ def test_matrices_are_differentiable():
     assert block.values.grad[0, 0, 0].tolist() == [1.0, 0.0, 0.0, 1.0]
 
 
-def load_example(name):
-    path = PROJECT / "examples" / "hamiltonian" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("matrix", operations().values(), ids=operations())
 def test_tight_binding_of_the_example(matrix):
-    example = load_example("make_data")
+    example = load_script(MAKE_DATA)
     frame = example.graphene()
     frame.rattle(0.1, seed=0)
     matrices, basis = example.tight_binding(frame)
@@ -260,7 +251,7 @@ def test_data_of_the_repository(tmp_path, monkeypatch):
     """Are what the example writes."""
     pytest.importorskip("pyscf")
     monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "a.zip"), "--number", "2"])
-    load_example("make_data").main()
+    load_script(MAKE_DATA).main()
     written, data = DiskDataset(tmp_path / "a.zip"), DiskDataset(WATER)
     assert len(data) == 30
     for i in range(2):
@@ -319,7 +310,7 @@ def test_training_on_water(tmp_path, monkeypatch):
     }
     options.architecture.training = {"num_epochs": 20, "learning_rate": 0.01}
     options.architecture.training.num_workers = 0
-    train_model(options, output=tmp_path / "model.pt", checkpoint_dir=tmp_path)
+    train_in(tmp_path, options)
 
     model = load_model(tmp_path / "model.ckpt").double().eval()
     sample = DiskDataset(WATER)[0]

@@ -6,12 +6,11 @@ import pytest
 import torch
 from metatomic.torch import ModelOutput
 from metatomic_ase import MetatomicCalculator
-from metatrain.cli.train import train_model
 from metatrain.utils.io import load_model
 
 from helpers import cartesian, dataset_info, make_model, molecules, predict
 from metatrain_scalar_tensor.o3 import isotropic_tensors
-from options import write_options
+from options import train_in, write_options
 
 
 def isotropic(frame, rank):
@@ -74,8 +73,7 @@ def train(folder, targets, **training):
     )
     options.base_precision = 32
     options.training_set.targets = targets
-    folder.mkdir()
-    train_model(options, output=folder / "model.pt", checkpoint_dir=folder)
+    train_in(folder, options)
 
 
 def without_network(checkpoint):

@@ -10,7 +10,6 @@ from metatrain.cli.train import train_model
 from metatrain.utils.data import Dataset
 from metatrain.utils.pydantic import MetatrainValidationError
 
-from files import DATA
 from helpers import (
     cartesian,
     crystal,
@@ -227,8 +226,7 @@ def test_restart_with_new_types():
 
 
 def test_diverging_training_says_so(tmp_path):
-    data = ase.io.read(DATA / "qm7x_train.xyz", ":20")
-    ase.io.write("data.xyz", data)
+    ase.io.write("data.xyz", molecules(20))
     options = write_options(
         systems="data.xyz",
         architecture__training={"learning_rate": 1e30, "grad_clip_norm": None},

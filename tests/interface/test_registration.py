@@ -1,9 +1,7 @@
 """Unmodified metatrain finds the architecture, in normal and in editable installs."""
 
-import os
 import shutil
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from omegaconf import OmegaConf
 
 from files import PROJECT, link
 from options import write_options
+from processes import make_environment, without_pythonpath
 
 
 @pytest.fixture(params=["normal", "editable"])
@@ -21,11 +20,8 @@ def mtt(request, tmp_path):
     All packages but the project come from the environment of the tests, so that nothing
     needs to be downloaded.
     """
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    subprocess.check_call(
-        [sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"]
-    )
-    python = tmp_path / "venv" / "bin" / "python"
+    environment = without_pythonpath()
+    python = make_environment(tmp_path / "venv")
     site_packages = Path(
         subprocess.check_output(
             [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],

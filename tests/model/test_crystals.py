@@ -9,11 +9,11 @@ from ase.neighborlist import neighbor_list
 from ase.spacegroup import crystal
 from metatomic.torch import ModelOutput
 from metatomic_ase import MetatomicCalculator
-from metatrain.cli.train import train_model
 from metatrain.utils.io import load_model
 from scipy.spatial.transform import Rotation
 
-from options import write_options
+from equivariance import transformed
+from options import train_in, write_options
 
 
 CRYSTALS = {
@@ -32,9 +32,7 @@ ROTATION = Rotation.random(random_state=5).as_matrix()
 
 
 def rotated(frame):
-    frame = frame.copy()
-    frame.set_cell(frame.cell.array @ ROTATION.T, scale_atoms=True)
-    return frame
+    return transformed(frame, ROTATION)
 
 
 def shifted(frame):
@@ -110,7 +108,7 @@ def trained(request, perfect, tmp_path_factory):
         "mtt::v": {"key": "v", "type": {"cartesian": {"rank": 1}}, **atoms},
         "mtt::a": {"key": "a", "type": {"cartesian": {"rank": 2}}, **atoms},
     }
-    train_model(options, output=folder / "model.pt", checkpoint_dir=folder)
+    train_in(folder, options)
     exported = load_model(folder / "model.ckpt").export()  # not compiled: faster here
     model = MetatomicCalculator(exported, check_consistency=False)
     return model, request.param

@@ -14,12 +14,11 @@ from metatomic.torch import (
     load_atomistic_model,
     systems_to_torch,
 )
-from metatrain.cli.train import train_model
 from metatrain.utils.io import load_model
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 
 from helpers import molecules
-from options import write_options
+from options import train_in, write_options
 
 
 WEIGHTS = {1: -13.581, 6: -1036.417, 7: -1488.229, 8: -2043.853}  # eV, of all electrons
@@ -40,7 +39,7 @@ def folder(tmp_path_factory):
     )
     del options.training_set.targets["mtt::alpha"]
     options.training_set.targets["energy"] = {"key": "E", "unit": "eV"}
-    train_model(options, output=folder / "model.pt", checkpoint_dir=folder)
+    train_in(folder, options)
     return folder
 
 

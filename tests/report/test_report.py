@@ -21,6 +21,7 @@ from metatrain.__main__ import main as mtt
 from omegaconf import OmegaConf
 
 from files import DATA, PROJECT
+from helpers import molecules
 from metatrain_scalar_tensor.command import main
 from metatrain_scalar_tensor.report.run import Run
 from options import write_options
@@ -50,7 +51,7 @@ PAGES = ["index.html", "structures.html", "structures.json.gz"]
 
 def write_data(path):
     """Molecules with energies, forces and tensors; some values are missing."""
-    frames = ase.io.read(DATA / "qm7x_train.xyz", ":30")
+    frames = molecules(30)
     for i, frame in enumerate(frames):
         frame.calc = EMT()
         frame.info["E"] = frame.get_potential_energy()

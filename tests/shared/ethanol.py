@@ -2,10 +2,9 @@
 
 import ase.io
 import numpy as np
-from metatrain.cli.train import train_model
 
 from files import ETHANOL
-from options import write_options
+from options import train_in, write_options
 
 
 def train_on_ethanol(folder, precision, **changes):
@@ -45,10 +44,5 @@ def train_on_ethanol(folder, precision, **changes):
         frame.info["alpha"] = np.einsum("ia,ib->ab", forces, forces).flatten()
         frame.calc = None
     ase.io.write(folder / "data.xyz", frames, format="extxyz")
-    train_model(
-        options,
-        output=folder / "model.pt",
-        extensions=folder / "extensions",
-        checkpoint_dir=folder,
-    )
+    train_in(folder, options, extensions=folder / "extensions")
     return folder

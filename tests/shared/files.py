@@ -1,5 +1,6 @@
 """Files of the repository."""
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -16,3 +17,11 @@ def link(source, destination):
         os.link(source, destination)
     except OSError:
         shutil.copy2(source, destination)
+
+
+def load_script(path):
+    """A script as a module, which does not run what it does as a program."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

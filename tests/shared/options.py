@@ -1,7 +1,9 @@
-"""Options of small training runs."""
+"""Options of small training runs, and the runs."""
 
 import copy
 
+import torch
+from metatrain.cli.train import train_model
 from omegaconf import OmegaConf
 
 from files import DATA
@@ -52,3 +54,10 @@ def write_options(systems=None, **changes):
     for path, value in changes.items():
         OmegaConf.update(options, path.replace("__", "."), value, merge=True)
     return options
+
+
+def train_in(folder, options, **kwargs):
+    """Train in a folder, which is made if need be, and return the checkpoint."""
+    folder.mkdir(exist_ok=True)
+    train_model(options, output=folder / "model.pt", checkpoint_dir=folder, **kwargs)
+    return torch.load(folder / "model.ckpt", weights_only=False)

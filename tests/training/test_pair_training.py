@@ -7,7 +7,6 @@ import pytest
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap, save
 from metatomic.torch import ModelOutput, systems_to_torch
-from metatrain.cli.train import train_model
 from metatrain.utils.data.writers import DiskDatasetWriter
 from metatrain.utils.io import load_model
 from omegaconf import OmegaConf
@@ -24,7 +23,7 @@ from helpers import molecules, prepare, target
 from metatrain_scalar_tensor.model import ScalarTensor
 from metatrain_scalar_tensor.training.pair_targets import get_pair_targets_transform
 from metatrain_scalar_tensor.training.traces import TraceSupervision
-from options import write_options
+from options import train_in, write_options
 
 
 FRAMES = molecules(12)
@@ -46,7 +45,6 @@ def data_of_a_teacher(targets):
 
 def train(folder, read_from, targets, restart_from=None, **changes):
     """A run in a folder of its own; returns the checkpoint."""
-    folder.mkdir()
     options = write_options(validation_set=0.25, test_set=0.1)
     options.training_set.systems.read_from = str(read_from["systems"])
     options.training_set.targets = {
@@ -57,13 +55,7 @@ def train(folder, read_from, targets, restart_from=None, **changes):
     options.architecture.training.learning_rate = 0.01
     for path, value in changes.items():
         OmegaConf.update(options, path.replace("__", "."), value, merge=True)
-    train_model(
-        options,
-        output=folder / "model.pt",
-        checkpoint_dir=folder,
-        restart_from=restart_from,
-    )
-    return torch.load(folder / "model.ckpt", weights_only=False)
+    return train_in(folder, options, restart_from=restart_from)
 
 
 def write_zip(path, targets):

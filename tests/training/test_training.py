@@ -2,10 +2,6 @@
 
 import logging
 import math
-import os
-import socket
-import subprocess
-import sys
 
 import ase.io
 import numpy as np
@@ -25,17 +21,11 @@ from files import DATA, ETHANOL
 from helpers import assert_same, make_model, molecules, predict, prepare, spherical
 from metatrain_scalar_tensor.training.averaging import WeightAverage
 from metatrain_scalar_tensor.training.schedule import warmup_cosine
-from options import write_options
+from options import train_in, write_options
+from processes import TIMEOUT, free_port, start_training
 
 
 pytestmark = pytest.mark.usefixtures("in_temporary_folder")
-
-
-def train(folder, options, **kwargs):
-    """Train in a folder of its own, and return the checkpoint."""
-    folder.mkdir()
-    train_model(options, output=folder / "model.pt", checkpoint_dir=folder, **kwargs)
-    return torch.load(folder / "model.ckpt", weights_only=False)
 
 
 def test_restart_is_exact(tmp_path):
@@ -47,8 +37,8 @@ def test_restart_is_exact(tmp_path):
             "ema_decay": 0.9,
         }
     )
-    whole = train(tmp_path / "whole", options)
-    restarted = train(
+    whole = train_in(tmp_path / "whole", options)
+    restarted = train_in(
         tmp_path / "restarted",
         options,
         restart_from=tmp_path / "whole" / "model_1.ckpt",
@@ -89,7 +79,7 @@ def test_training_from_memory_is_the_same(changes, tmp_path, caplog):
         for path, value in changes.items():
             OmegaConf.update(options, path.replace("__", "."), value, merge=False)
         options.architecture.training.cache_memory = memory
-        results.append(train(tmp_path / str(memory), options))
+        results.append(train_in(tmp_path / str(memory), options))
         # 10 kB is enough for none of the sets
         assert ("does not fit into 'cache_memory'" in caplog.text) == (memory == 1e-5)
         caplog.clear()
@@ -102,7 +92,7 @@ def test_training_from_memory_is_the_same(changes, tmp_path, caplog):
 
 def test_best_epoch_is_exported(tmp_path):
     """The metric that selected the epoch is the error of the exported model."""
-    checkpoint = train(
+    checkpoint = train_in(
         tmp_path / "run",
         write_options(
             architecture__training={"num_epochs": 6, "best_model_metric": "rmse_prod"}
@@ -134,12 +124,12 @@ def test_loss_weights_are_those_of_the_options(tmp_path):
         "mtt::mu": {"type": "mse", "weight": 1.0},
         "mtt::alpha": {"type": "huber", "weight": 0.0, "delta": 1.0},
     }
-    before = train(
+    before = train_in(
         tmp_path / "before", write_options(architecture__training={"num_epochs": 0})
     )["model_state_dict"]
-    after = train(tmp_path / "after", write_options(architecture__training__loss=loss))[
-        "model_state_dict"
-    ]
+    after = train_in(
+        tmp_path / "after", write_options(architecture__training__loss=loss)
+    )["model_state_dict"]
 
     def changed(target):
         names = [n for n in before if n.startswith(f"heads.{target}.blocks")]
@@ -161,7 +151,7 @@ def test_missing_values_are_left_out(tmp_path):
         validation_set=0.1,
         test_set=0.1,
     )
-    train(tmp_path / "run", options)
+    train_in(tmp_path / "run", options)
     model = load_model(tmp_path / "run" / "model.ckpt").double().eval()
     present = frames[1::2]
     values = predict(model, present, ["mtt::mu"], "system")["mtt::mu"].block().values
@@ -181,7 +171,7 @@ def test_validation_set_without_values_of_a_target(tmp_path):
     validation["systems"]["read_from"] = "validation.xyz"
     options.validation_set = validation
     options.final_eval = False  # metatrain's own evaluation needs some values
-    checkpoint = train(tmp_path / "run", options)
+    checkpoint = train_in(tmp_path / "run", options)
     assert math.isfinite(checkpoint["best_metric"])
 
 
@@ -189,7 +179,7 @@ def test_batches_by_number_of_atoms_loaded_by_other_processes(tmp_path):
     options = write_options(
         architecture__training={"max_atoms_per_batch": 60, "num_workers": 2}
     )
-    checkpoint = train(tmp_path / "run", options)
+    checkpoint = train_in(tmp_path / "run", options)
     steps = checkpoint["trainer_state"]["optimizer"]["state"][0]["step"]
     assert steps >= 2 * 2  # epochs, batches
 
@@ -209,7 +199,7 @@ def test_logs_mae_and_blocks(tmp_path, caplog):
             "type": {"spherical": {"irreps": [{"o3_lambda": 1, "o3_sigma": 1}]}},
         }
     }
-    train(tmp_path / "run", options)
+    train_in(tmp_path / "run", options)
     assert "mtt::alpha (o3_lambda=1,o3_sigma=1) MAE" in caplog.text
     assert "mtt::alpha (o3_lambda=1,o3_sigma=1) RMSE" in caplog.text
 
@@ -227,10 +217,10 @@ def test_energies_with_forces_and_virial(tmp_path):
     }
     options.test_set = 0.5
     options.architecture.training.num_epochs = 0
-    before = train(tmp_path / "before", options)
+    before = train_in(tmp_path / "before", options)
     options.architecture.training.num_epochs = 40
     options.architecture.training.learning_rate = 0.01
-    after = train(tmp_path / "after", options)
+    after = train_in(tmp_path / "after", options)
     assert before["best_metric"] == float("inf")
     assert after["best_epoch"] > 0
 
@@ -275,7 +265,7 @@ def test_exported_model_is_the_trained_one(tmp_path, network, engine):
     options.training_set.targets = {
         "energy": {"key": "energy", "unit": "eV", "forces": {"key": "force"}}
     }
-    train(tmp_path / "run", options, extensions=tmp_path / "extensions")
+    train_in(tmp_path / "run", options, extensions=tmp_path / "extensions")
     model = load_model(tmp_path / "run" / "model.ckpt").eval()
     frames = ase.io.read(DATA / "carbon_reduced_100.xyz", ":3")
     expected = predict(model, frames, ["energy"], "system")["energy"].block().values
@@ -288,7 +278,7 @@ def test_exported_model_is_the_trained_one(tmp_path, network, engine):
 
 
 def test_finetuning_starts_from_the_trained_weights(tmp_path):
-    trained = train(tmp_path / "trained", write_options())
+    trained = train_in(tmp_path / "trained", write_options())
     options = write_options(
         architecture__training={
             "num_epochs": 0,
@@ -299,7 +289,7 @@ def test_finetuning_starts_from_the_trained_weights(tmp_path):
         "key": "mu",
         "type": {"spherical": {"irreps": [{"o3_lambda": 1, "o3_sigma": 1}]}},
     }
-    finetuned = train(tmp_path / "finetuned", options)
+    finetuned = train_in(tmp_path / "finetuned", options)
     state = finetuned["model_state_dict"]
     assert any(name.startswith("heads.mtt::new") for name in state)
     for name, value in trained["best_model_state_dict"].items():
@@ -311,7 +301,7 @@ def test_finetuning_starts_from_the_trained_weights(tmp_path):
 def trained_model(tmp_path_factory):
     """Dipoles and polarizabilities, and the checkpoint of it."""
     folder = tmp_path_factory.mktemp("before") / "run"
-    return folder / "model.ckpt", train(folder, write_options())
+    return folder / "model.ckpt", train_in(folder, write_options())
 
 
 def options_of_shieldings(**finetune):
@@ -337,7 +327,7 @@ def test_finetuning_to_data_without_the_old_targets(trained_model, tmp_path, cap
     path, trained = trained_model
     with caplog.at_level(logging.WARNING):
         options = options_of_shieldings(read_from=str(path))
-        finetuned = train(tmp_path / "run", options)
+        finetuned = train_in(tmp_path / "run", options)
     assert "['mtt::alpha', 'mtt::mu'] of the trained model are not" in caplog.text
     before, after = trained["best_model_state_dict"], finetuned["model_state_dict"]
     network = [name for name in before if name.startswith("network")]
@@ -354,9 +344,9 @@ def test_finetuning_of_heads_leaves_the_other_targets_alone(trained_model, tmp_p
     """Also after a restart; the new target is learned."""
     path, trained = trained_model
     options = options_of_shieldings(read_from=str(path), method="heads")
-    train(tmp_path / "two", options)
+    train_in(tmp_path / "two", options)
     options.architecture.training.num_epochs = 4
-    finetuned = train(
+    finetuned = train_in(
         tmp_path / "four", options, restart_from=tmp_path / "two" / "model.ckpt"
     )
     before, after = trained["best_model_state_dict"], finetuned["model_state_dict"]
@@ -392,7 +382,7 @@ def test_llpr_wraps_the_model(tmp_path):
     options.training_set.targets = {
         "energy": {"key": "energy", "unit": "kcal/mol", "forces": False}
     }
-    train(tmp_path / "run", options)
+    train_in(tmp_path / "run", options)
     options.architecture = llpr(tmp_path / "run", energy=4)
     (tmp_path / "llpr").mkdir()
     train_model(options, output=tmp_path / "llpr.pt", checkpoint_dir=tmp_path / "llpr")
@@ -404,7 +394,7 @@ def test_llpr_wraps_the_model(tmp_path):
 
 def test_llpr_makes_no_ensembles_of_tensors(tmp_path):
     """Their values are no linear function of the features, as it takes them to be."""
-    train(tmp_path / "run", write_options())
+    train_in(tmp_path / "run", write_options())
     options = write_options()
     options.architecture = llpr(tmp_path / "run", **{"mtt::mu": 3})
     with pytest.raises(ArchitectureError, match="mtt::mu"):
@@ -444,18 +434,16 @@ def test_two_processes_train_as_one_does(tmp_path):
     """As two SLURM tasks on one machine, connected by gloo, with half a batch each."""
     options = write_options(validation_set=0.25, test_set=0.5)  # of 80
     options.architecture.training.num_epochs = 0
-    before = train(tmp_path / "start", options)["model_state_dict"]
+    before = train_in(tmp_path / "start", options)["model_state_dict"]
     options.architecture.training.update(
         num_epochs=3,
         batch_size=20,
         finetune={"read_from": str(tmp_path / "start" / "model.ckpt")},
     )
-    expected = train(tmp_path / "alone", options)["model_state_dict"]
+    expected = train_in(tmp_path / "alone", options)["model_state_dict"]
 
     options.architecture.training.batch_size = 10
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        options.architecture.training.distributed_port = free.getsockname()[1]
+    options.architecture.training.distributed_port = free_port()
     OmegaConf.save(options, "options.yaml")
     processes = []
     for rank in range(2):
@@ -467,19 +455,11 @@ def test_two_processes_train_as_one_does(tmp_path):
             "SLURM_PROCID": str(rank),
             "SLURM_LOCALID": str(rank),
             "SLURM_JOB_NODELIST": "localhost",
-            "OMP_NUM_THREADS": "1",
         }
         processes.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "metatrain", "train", "../options.yaml"],
-                cwd=folder,
-                env={**os.environ, **slurm},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+            start_training(folder, options="../options.yaml", environment=slurm)
         )
-    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    outputs = [process.communicate(timeout=TIMEOUT)[0] for process in processes]
     assert [p.returncode for p in processes] == [0, 0], "\n".join(outputs)
     assert "Training on 2 x cpu" in outputs[0]
     assert not (tmp_path / "1" / "model.pt").exists()
@@ -510,7 +490,7 @@ def test_training_reaches_what_the_model_itself_can_produce(tmp_path):
             "type": {"spherical": {"irreps": [{"o3_lambda": 2, "o3_sigma": 1}]}},
         }
     }
-    train(tmp_path / "run", options)
+    train_in(tmp_path / "run", options)
     model = load_model(tmp_path / "run" / "model.ckpt").double().eval()
     predicted = predict(model, frames, ["mtt::y"], "system")["mtt::y"].block().values
     error = (predicted - values).pow(2).mean().sqrt()
