@@ -1,23 +1,13 @@
-"""What several files of tests share."""
-
-import shutil
+"""What the tests of all rooms share."""
 
 import pytest
-from ethanol import train_on_ethanol
-from helpers import DATA, link
 
 
-@pytest.fixture(scope="session")
-def ethanol(tmp_path_factory):
-    """Folder with ``model.pt``, in float64, trained once for all engines."""
-    return train_on_ethanol(tmp_path_factory.mktemp("ethanol"), 64)
+# their assertions say then as much as those of the tests
+pytest.register_assert_rewrite("equivariance", "helpers")
 
 
 @pytest.fixture
-def example(ethanol, tmp_path):
-    """A copy of ``examples/engines`` with the models that its README names."""
-    folder = tmp_path / "engines"
-    shutil.copytree(DATA.parent / "examples" / "engines", folder)
-    for name in ("ethanol.pt", "qm7x.pt"):
-        link(ethanol / "model.pt", folder / name)
-    return folder
+def in_temporary_folder(tmp_path, monkeypatch):
+    """Where a test writes its files, and trains unless it gives another folder."""
+    monkeypatch.chdir(tmp_path)

@@ -1,7 +1,7 @@
 """Versions of checkpoints, and which of their weights are used.
 
 Until the first release, changes to the content of checkpoints replace
-``tests/checkpoints``, and the versions stay at 1.
+``tests/interface/checkpoints``, and the versions stay at 1.
 """
 
 import logging

@@ -1,0 +1,139 @@
+"""Exported models in a simulation engine."""
+
+import importlib.metadata
+import subprocess
+import sys
+
+import ase.io
+import ase.units
+import numpy as np
+import pytest
+import torch
+from ase.md.velocitydistribution import Stationary, thermalize_momenta
+from ase.md.verlet import VelocityVerlet
+from metatomic.torch import ModelOutput
+from metatomic_ase import MetatomicCalculator
+from metatrain.utils.io import load_model
+from packaging.requirements import Requirement
+
+from ethanol import train_on_ethanol
+from files import ETHANOL, link
+from helpers import predict
+from processes import make_environment, without_pythonpath
+
+
+@pytest.fixture(scope="module", params=[32, 64], ids=["float32", "float64"])
+def trained(request, tmp_path_factory, ethanol):
+    if request.param == 64:
+        return ethanol
+    return train_on_ethanol(tmp_path_factory.mktemp("float32"), 32)
+
+
+@pytest.fixture(scope="module")
+def trained_with_messages(tmp_path_factory):
+    """With message passing, and as smooth as it gets."""
+    return train_on_ethanol(
+        tmp_path_factory.mktemp("messages"),
+        64,
+        architecture__model__messages__layers=1,
+        architecture__model__expansion__cutoff__smoothing__type="Smoothstep",
+    )
+
+
+def calculator(folder, **kwargs):
+    return MetatomicCalculator(
+        folder / "model.pt", extensions_directory=folder / "extensions", **kwargs
+    )
+
+
+def assert_energy_is_conserved(atoms):
+    """The total energy drifts by less than 1e-4 eV/atom over 2 ps."""
+    thermalize_momenta(atoms, temperature_K=300, rng=np.random.default_rng(0))
+    Stationary(atoms)
+    dynamics = VelocityVerlet(atoms, timestep=0.5 * ase.units.fs)
+    energies = []
+    dynamics.attach(lambda: energies.append(atoms.get_total_energy()), interval=10)
+    dynamics.run(4000)
+    assert np.isfinite(energies).all()
+    time = np.linspace(0.0, 1.0, len(energies))  # in units of 2 ps
+    drift = np.polyfit(time, energies, 1)[0] / len(atoms)
+    assert abs(drift) < 1e-4
+
+
+def test_energy_is_conserved(trained):
+    atoms = ase.io.read(ETHANOL, "0")
+    atoms.calc = calculator(trained)
+    assert_energy_is_conserved(atoms)
+
+
+@pytest.mark.parametrize("cell", [None, 7.0], ids=["open", "periodic"])
+def test_energy_is_conserved_with_messages(trained_with_messages, cell):
+    atoms = ase.io.read(ETHANOL, "0")
+    if cell is not None:  # within the cutoff of its own images
+        atoms.set_cell([cell, cell, cell])
+        atoms.pbc = True
+    atoms.calc = calculator(trained_with_messages)
+    assert_energy_is_conserved(atoms)
+
+
+def test_custom_outputs_along_a_trajectory(trained):
+    atoms = ase.io.read(ETHANOL, "0")
+    atoms.calc = calculator(
+        trained, additional_outputs={"mtt::mu": ModelOutput(sample_kind="system")}
+    )
+    atoms.get_potential_energy()
+    (exported,) = atoms.calc.additional_outputs["mtt::mu"].block().values
+    model = load_model(trained / "model.ckpt").eval()
+    expected = predict(model, [atoms], ["mtt::mu"], "system")["mtt::mu"]
+    torch.testing.assert_close(
+        exported.double().cpu(),
+        expected.block().values[0].double(),
+        atol=1e-4,
+        rtol=1e-4,
+    )
+
+
+def dependencies(name, found):
+    """A package with all that it requires."""
+    distribution = importlib.metadata.distribution(name)
+    if distribution.name not in found:
+        found[distribution.name] = distribution
+        for line in distribution.requires or []:
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                dependencies(requirement.name, found)
+    return found
+
+
+def test_exported_model_is_one_file_that_needs_no_other_package(trained, tmp_path):
+    """No compiled extensions: it runs where nothing but metatomic-ase is installed."""
+    subprocess.check_call(
+        [sys.executable, "-m", "metatrain", "export", trained / "model.ckpt"]
+        + ["-o", "alone.pt", "-e", "extensions"],
+        cwd=tmp_path,
+    )
+    assert not list(tmp_path.glob("extensions/**/*"))
+    python = make_environment(tmp_path / "venv")
+    [site_packages] = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    packages = dependencies("ase", dependencies("metatomic-ase", {}))
+    assert not {"featomic", "metatrain", "metatrain-scalar-tensor"} & packages.keys()
+    for package in packages.values():
+        for file in package.files:
+            if ".." not in file.parts and file.suffix != ".pyc":
+                (site_packages / file).parent.mkdir(parents=True, exist_ok=True)
+                link(file.locate(), site_packages / file)
+
+    ase.io.write(tmp_path / "ethanol.xyz", ase.io.read(ETHANOL, "0"))
+    script = """
+import ase.io
+from metatomic_ase import MetatomicCalculator
+atoms = ase.io.read("ethanol.xyz")
+atoms.calc = MetatomicCalculator("alone.pt")
+print(atoms.get_potential_energy())
+"""
+    output = subprocess.check_output(
+        [python, "-c", script], cwd=tmp_path, env=without_pythonpath(), text=True
+    )
+    atoms = ase.io.read(ETHANOL, "0")
+    expected = calculator(trained).get_potential_energy(atoms)
+    assert float(output) == pytest.approx(expected, rel=1e-6)

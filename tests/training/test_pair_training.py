@@ -1,0 +1,278 @@
+"""Training on targets of pairs, with data of a teacher: a model with other weights."""
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+import torch
+from metatensor.torch import Labels, TensorBlock, TensorMap, save
+from metatomic.torch import ModelOutput, systems_to_torch
+from metatrain.utils.data.writers import DiskDatasetWriter
+from metatrain.utils.io import load_model
+from omegaconf import OmegaConf
+
+from atom_pairs import (
+    BASIS,
+    PAIR_TARGETS,
+    matrices,
+    model_of_pairs,
+    outputs,
+    product,
+)
+from helpers import molecules, prepare, target
+from metatrain_scalar_tensor import ScalarTensor
+from metatrain_scalar_tensor.interface.pair_targets import get_pair_targets_transform
+from metatrain_scalar_tensor.training.traces import TraceSupervision
+from options import train_in, write_options
+
+
+FRAMES = molecules(12)
+HAMILTONIAN = {
+    "mtt::onsite": product(BASIS, "coupled", "atom"),
+    "mtt::offsite": product(BASIS, "coupled"),
+}
+
+
+pytestmark = pytest.mark.usefixtures("in_temporary_folder")
+
+
+def data_of_a_teacher(targets):
+    """What a model with other weights says of every molecule."""
+    teacher = model_of_pairs(targets, seed=7)
+    with torch.no_grad():
+        return [outputs(teacher, [frame], targets) for frame in FRAMES]
+
+
+def train(folder, read_from, targets, restart_from=None, **changes):
+    """A run in a folder of its own; returns the checkpoint."""
+    options = write_options(validation_set=0.25, test_set=0.1)
+    options.training_set.systems.read_from = str(read_from["systems"])
+    options.training_set.targets = {
+        name: {**info, "key": name, "read_from": str(read_from[name])}
+        for name, info in targets.items()
+    }
+    options.architecture.model.atom_pairs = {"cutoff": 4.0, "num_channels": 2}
+    options.architecture.training.learning_rate = 0.01
+    for path, value in changes.items():
+        OmegaConf.update(options, path.replace("__", "."), value, merge=True)
+    return train_in(folder, options, restart_from=restart_from)
+
+
+def write_zip(path, targets):
+    writer = DiskDatasetWriter(path)
+    for frame, data in zip(FRAMES, data_of_a_teacher(targets)):
+        writer.write([systems_to_torch(frame, dtype=torch.float64)], data)
+    writer.finish()
+    return {name: path for name in ["systems", *targets]}
+
+
+def test_hamiltonian_is_learned(tmp_path):
+    """On-site and off-site blocks of an atomic basis in one model."""
+    read_from = write_zip(tmp_path / "data.zip", HAMILTONIAN)
+    changes = {
+        "architecture__training__num_epochs": 60,
+        "architecture__model__network__num_neurons_per_layer": 32,
+    }
+    checkpoint = train(tmp_path / "run", read_from, HAMILTONIAN, **changes)
+    assert checkpoint["best_metric"] < 0.5 * untrained(tmp_path, read_from)
+    scale = checkpoint["model_state_dict"][
+        "baseline.pair_scales.of_target.mtt::offsite.scale"
+    ]
+    assert 0 < scale < 1  # the data's root mean square
+
+
+def untrained(tmp_path, read_from):
+    training = {
+        "architecture__training__num_epochs": 1,
+        "architecture__training__learning_rate": 1e-9,
+    }
+    return train(tmp_path / "untrained", read_from, HAMILTONIAN, **training)[
+        "best_metric"
+    ]
+
+
+def write_mts(folder, name, tensors, order):
+    """All structures in one file, the pairs of each in an order of their own."""
+    blocks = []
+    for key in tensors[0].keys:
+        values, samples = [], []
+        for number, tensor in enumerate(tensors):
+            block = tensor.block(key)
+            rows = order(len(block.values))
+            values.append(block.values[rows])
+            samples.append(block.samples.values[rows].clone())
+            samples[-1][:, 0] = number
+        samples = Labels(block.samples.names, torch.cat(samples))
+        blocks.append(
+            TensorBlock(torch.cat(values), samples, block.components, block.properties)
+        )
+    folder.mkdir()
+    save(str(folder / "pairs.mts"), TensorMap(tensors[0].keys, blocks))
+    ase.io.write(folder / "systems.xyz", [ase.Atoms(f) for f in FRAMES])
+    return {"systems": folder / "systems.xyz", name: folder / "pairs.mts"}
+
+
+@pytest.mark.parametrize("cache_memory", [2.0, 0.0])
+def test_order_of_the_pairs_does_not_matter(tmp_path, cache_memory):
+    name = "mtt::tensor"
+    targets = {name: PAIR_TARGETS[name]}
+    tensors = [data[name] for data in data_of_a_teacher(targets)]
+    rng = np.random.default_rng(0)
+    orders = {
+        "same": torch.arange,
+        "random": lambda n: torch.tensor(rng.permutation(n)),
+    }
+    weights = []
+    for order, rows in orders.items():
+        read_from = write_mts(tmp_path / order, name, tensors, rows)
+        checkpoint = train(
+            tmp_path / f"run_{order}",
+            read_from,
+            targets,
+            architecture__training__cache_memory=cache_memory,
+        )
+        weights.append(checkpoint["model_state_dict"])
+    for key, values in weights[0].items():
+        if key.startswith(("atom_pairs.", "network.")):
+            torch.testing.assert_close(values, weights[1][key], rtol=1e-9, atol=1e-12)
+
+
+def test_pairs_that_the_data_lack_are_not_learned(tmp_path):
+    """Half of the pairs, with absurd values where they are thrown away."""
+    model = model_of_pairs({"y": PAIR_TARGETS["mtt::vector"]})
+    systems = prepare(model, FRAMES[:2])
+    tensors = outputs(model, FRAMES[:2], ["y"])
+    block = tensors["y"].block()
+    rows = torch.arange(0, len(block.values), 2)
+    far = torch.tensor([[0, 0, 1, 5, 5, 5]])  # not in the neighbor list
+    samples = torch.cat([block.samples.values[rows], far])
+    values = torch.cat([block.values[rows], torch.full((1, 3, 1), 1e6).double()])
+    lacking = TensorBlock(
+        values,
+        Labels(block.samples.names, samples[torch.argsort(samples[:, 0], stable=True)]),
+        block.components,
+        block.properties,
+    )
+    values[:] = values[torch.argsort(samples[:, 0], stable=True)]
+    transform = get_pair_targets_transform(
+        model.dataset_info.targets, model.model.atom_pairs.neighbor_list
+    )
+    _, targets, _ = transform(
+        systems, {"y": TensorMap(tensors["y"].keys, [lacking])}, {}
+    )
+    found = targets["y"].block()
+    assert found.samples == block.samples
+    assert torch.equal(found.values[::2], block.values[::2])
+    assert found.values[1::2].isnan().all()
+
+
+def test_structures_that_can_not_be_told_apart():
+    model = model_of_pairs({"y": PAIR_TARGETS["mtt::vector"]})
+    systems = prepare(model, FRAMES[:2])
+    of_one = outputs(model, FRAMES[:1], ["y"])
+    transform = get_pair_targets_transform(
+        model.dataset_info.targets, model.model.atom_pairs.neighbor_list
+    )
+    with pytest.raises(ValueError, match="pairs of 1 of 2 structures"):
+        transform(systems, of_one, {})
+
+
+def test_trained_matrices_are_hermitian(tmp_path):
+    """Also where only one order of every pair was in the data."""
+    name = "mtt::cartesian"
+    targets = {name: PAIR_TARGETS[name]}
+    tensors = [data[name] for data in data_of_a_teacher(targets)]
+
+    def in_one_order(number):  # the neighbor list has both after each other
+        return torch.arange(0, number, 2)
+
+    read_from = write_mts(tmp_path / "data", name, tensors, in_one_order)
+    train(tmp_path / "run", read_from, targets)
+    model = load_model(tmp_path / "run" / "model.ckpt").double().eval()
+    found = matrices(outputs(model, FRAMES[:2], [name])[name])
+    for (s, i, j, a, b, c, l1, l2, n1, n2), matrix in found.items():
+        opposite = found[s, j, i, -a, -b, -c, l2, l1, n2, n1].T
+        torch.testing.assert_close(matrix, opposite, rtol=0, atol=1e-14)
+
+
+def test_checkpoint_has_the_scales(tmp_path):
+    read_from = write_zip(tmp_path / "data.zip", HAMILTONIAN)
+    whole = train(tmp_path / "whole", read_from, HAMILTONIAN)
+    first = load_model(tmp_path / "whole" / "model.ckpt")
+    scale = first.baseline.pair_scales.of_target["mtt::offsite"]
+    assert scale.is_fitted
+    assert torch.equal(
+        scale.scale,
+        whole["model_state_dict"]["baseline.pair_scales.of_target.mtt::offsite.scale"],
+    )
+    systems = prepare(first, FRAMES[:1])
+    wanted = {"mtt::offsite": ModelOutput(sample_kind="atom_pair")}
+    trained = first.double().eval()(systems, wanted)["mtt::offsite"]
+    again = ScalarTensor.load_checkpoint(whole, "export").double().eval()
+    for key, block in again(systems, wanted)["mtt::offsite"].items():
+        assert torch.equal(block.values, trained.block(key).values)
+
+
+TRACES = "architecture__training__trace_supervision"
+
+
+def test_trace_supervision(tmp_path):
+    """Another loss, so other weights; nothing of it is left in the model."""
+    read_from = write_zip(tmp_path / "data.zip", HAMILTONIAN)
+    states = [
+        train(tmp_path / f"run_{weight}", read_from, HAMILTONIAN, **{TRACES: changes})
+        for weight, changes in enumerate([{"weight": 0.0}, {"weight": 1.0}])
+    ]
+    without, with_traces = [state["model_state_dict"] for state in states]
+    assert without.keys() == with_traces.keys()
+    name = "model.readouts.atom_pair.heads.mtt::offsite.hidden.0.weight"
+    assert not torch.allclose(without[name], with_traces[name])
+    assert len(states[1]["trainer_state"]["traces"]) > 0
+
+
+def test_trace_supervision_restarts_exactly(tmp_path):
+    read_from = write_zip(tmp_path / "data.zip", HAMILTONIAN)
+    changes = {
+        f"{TRACES}__weight": 1.0,
+        f"{TRACES}__schedule": "constant",
+        "architecture__training__checkpoint_interval": 1,
+    }
+    whole = train(tmp_path / "whole", read_from, HAMILTONIAN, **changes)
+    again = train(
+        tmp_path / "again",
+        read_from,
+        HAMILTONIAN,
+        restart_from=tmp_path / "whole" / "model_0.ckpt",
+        **changes,
+    )
+    for key, values in whole["trainer_state"]["traces"].items():
+        assert torch.equal(values, again["trainer_state"]["traces"][key])
+    for key, values in whole["model_state_dict"].items():
+        if key.startswith("atom_pairs."):
+            assert torch.equal(values, again["model_state_dict"][key])
+
+
+def test_labels_of_trace_supervision():
+    """With a readout of zero, the loss is the mean square of the traces."""
+    model = model_of_pairs({"y": PAIR_TARGETS["mtt::cartesian"]}).train()
+    hypers = {"weight": 2.0, "schedule": "linear", "targets": None}
+    traces = TraceSupervision(model, hypers).double()
+    for parameter in traces.parameters():
+        parameter.data.zero_()
+    with traces.watching():
+        values = outputs(model, FRAMES[:1], ["y"])
+        loss = traces.loss(values, 0.25)
+    expected = 0.0
+    for block in values["y"].blocks():
+        squares = torch.einsum("sijp,sijp->sp", block.values, block.values)
+        num_components = block.values.shape[1] * block.values.shape[2]
+        expected += (squares / num_components).pow(2).mean()
+    torch.testing.assert_close(loss, 2.0 * 0.75 * expected)
+    assert len(model.model.heads()["y"].hidden._forward_hooks) == 0
+
+
+def test_trace_supervision_of_a_structure():
+    model = model_of_pairs({"y": target(sample_kind="system")})
+    hypers = {"weight": 1.0, "schedule": "linear", "targets": None}
+    with pytest.raises(ValueError, match="needs targets of atoms or of pairs"):
+        TraceSupervision(model, hypers)

@@ -1,0 +1,111 @@
+"""Which epoch is exported, and what is said of it."""
+
+import logging
+import re
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from metatrain.cli.train import train_model
+
+from helpers import assert_same, make_model, molecules, target
+from metatrain_scalar_tensor.model import Model
+from metatrain_scalar_tensor.training.selection import Selection
+from options import write_options
+
+
+pytestmark = pytest.mark.usefixtures("in_temporary_folder")
+
+
+def select(metric, results):
+    """The epoch that is chosen of the validation results of all epochs."""
+    selection = Selection()
+    model = make_model({"y": target()}, expansion__basis__max_angular=1)
+    for epoch, result in enumerate(results):
+        selection.offer(model, epoch, result, metric)
+    return selection.epoch
+
+
+@pytest.mark.parametrize("metric", ["rmse_prod", "loss"])
+@pytest.mark.parametrize(
+    "errors, epoch",
+    [([3.0, 1.0, 2.0], 1), ([1.0, 1.0, 2.0], 1), ([1.0, 0.0, 0.0, 1.0], 2)],
+)
+def test_the_best_epoch_or_the_later_of_equal_ones(metric, errors, epoch):
+    results = [{"loss": e, "y RMSE": e} for e in errors]
+    assert select(metric, results) == epoch
+
+
+@pytest.mark.parametrize("metric", ["rmse_prod", "mae_prod", "loss"])
+@pytest.mark.parametrize("result", [{}, {"loss": 0.0}])
+def test_without_errors_it_is_the_last_epoch(metric, result):
+    assert select(metric, 3 * [result]) == 2
+
+
+@pytest.mark.parametrize("what", ["no set", "empty set", "only NaN"])
+def test_training_without_validation_errors(what, caplog):
+    frames = molecules(20)
+    if what == "only NaN":
+        for frame in frames[10:]:
+            frame.info["mu"] = np.full(3, np.nan)
+    ase.io.write("data.xyz", frames)
+    options = write_options(
+        systems="data.xyz",
+        test_set=0.0,
+        validation_set=0.01 if what == "empty set" else 0.0,
+        architecture__training={"num_epochs": 3},
+        final_eval=what != "only NaN",  # metatrain divides by the number of values
+    )
+    del options.training_set.targets["mtt::alpha"]
+    if what == "only NaN":
+        options.training_set.indices = list(range(10))
+        options.validation_set = {"indices": list(range(10, 20))}
+    with caplog.at_level(logging.INFO):
+        train_model(options)
+    checkpoint = torch.load("model.ckpt", weights_only=False)
+    assert checkpoint["best_epoch"] == 2
+    assert_same(checkpoint["model_state_dict"], checkpoint["best_model_state_dict"])
+    assert "There are no validation errors: the last epoch is exported" in caplog.text
+    assert "Exported are the weights of epoch 2 of 3" in caplog.text
+
+
+def test_the_log_ends_with_what_is_exported(caplog):
+    ase.io.write("data.xyz", molecules(20))
+    with caplog.at_level(logging.INFO):
+        train_model(write_options(systems="data.xyz"))
+    best = torch.load("model.ckpt", weights_only=False)["best_epoch"]
+    text = caplog.text[caplog.text.index(f"weights of epoch {best} of 2, with") :]
+    assert re.search(r"validation mtt::mu RMSE \(per atom\): [\d.]+ e\*A", text)
+
+
+def test_no_epoch_at_all(caplog):
+    with caplog.at_level(logging.INFO):
+        train_model(write_options(architecture__training={"num_epochs": 0}))
+    assert "No epoch was trained" in caplog.text
+
+
+def test_validation_structure_without_a_prediction(monkeypatch):
+    """Whatever makes a prediction NaN: the structure is named, and nothing exported."""
+    ase.io.write("data.xyz", molecules(20))
+    options = write_options(systems="data.xyz", test_set=0.0)
+    options.training_set.indices = list(range(10))
+    options.validation_set = {"indices": [11, 13, 17]}
+    first = torch.tensor(molecules(14)[13].positions[0])
+    predict = Model.forward
+
+    def spoiled(self, structures, *arguments):
+        prediction = predict(self, structures, *arguments)
+        end = 0
+        for system in structures.systems:
+            start, end = end, end + len(system)
+            if torch.allclose(system.positions[0], first):
+                for [values] in prediction.values.values():
+                    values.data[start:end] = torch.nan
+        return prediction
+
+    monkeypatch.setattr(Model, "forward", spoiled)
+    with pytest.raises(
+        Exception, match=r"prediction for structure 13 of 'data.xyz' \(validation set\)"
+    ):
+        train_model(options)
