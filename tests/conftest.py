@@ -3,7 +3,7 @@
 import pytest
 
 
-# their assertions say then as much as those of the tests
+# assertions of tests/shared say as much as those of the tests
 pytest.register_assert_rewrite("equivariance", "helpers")
 
 
