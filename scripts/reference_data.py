@@ -28,8 +28,12 @@ from metatrain.utils.data.writers import DiskDatasetWriter
 from pyscf import df, gto, scf
 from scipy.spatial.transform import Rotation
 
-from metatrain_scalar_tensor.hamiltonian import Basis
-from metatrain_scalar_tensor.orbitals import atomic_basis, atomic_types, orbital_order
+from metatrain_scalar_tensor.hamiltonian import (
+    Basis,
+    atomic_basis,
+    atomic_types,
+    orbital_order,
+)
 
 
 DISPLACEMENT = 0.05  # Å, standard deviation

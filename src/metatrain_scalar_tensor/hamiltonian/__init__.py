@@ -1,11 +1,12 @@
 """Matrices between atomic orbitals, such as Hamiltonians, to targets and back."""
 
-from .matrices import HOME, Matrices, bloch, near_pairs, to_matrices, to_targets
+from .matrices import HOME, Basis, Matrices, bloch, near_pairs, to_matrices, to_targets
 from .orbitals import atomic_basis, atomic_types, orbital_order
 
 
 __all__ = [
     "HOME",
+    "Basis",
     "Matrices",
     "atomic_basis",
     "atomic_types",
