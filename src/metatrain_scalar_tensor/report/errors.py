@@ -1,4 +1,4 @@
-"""Errors of predictions, and the table of them."""
+"""Errors of predictions, and a table of them."""
 
 from dataclasses import dataclass
 from typing import Dict, List, Sequence, Tuple
@@ -10,45 +10,41 @@ from .evaluation import Evaluation
 
 @dataclass
 class Errors:
-    """Errors of the predictions of a quantity."""
+    """Errors of the predictions of one quantity."""
 
     unit: str
     count: int
-    """Number of values that have a reference."""
+    """The number of values that have a reference."""
     mae: float
     """Mean absolute error, in ``unit``."""
     rmse: float
     """Root mean squared error, in ``unit``."""
     percent: float
-    """The RMSE in % of the standard deviation of the reference; NaN if that is zero."""
+    """The RMSE in % of the standard deviation of the references; NaN if that is 0."""
 
 
 def errors(pairs: Sequence[Tuple[np.ndarray, np.ndarray]], unit: str = "") -> Errors:
-    """Errors over all values, without those that have no reference.
+    """Errors over all values that have a reference.
 
-    :param pairs: predictions and references, ``(samples, ...)``, of one or more blocks.
+    :param pairs: predictions and references, ``(samples, ...)``, of one or more blocks;
+        a missing reference is NaN.
     :param unit: unit of the values.
-    :return: the errors. The standard deviation is that of the references around the
-        mean of every component and property of a block.
+    :return: the errors. The standard deviation is taken around a separate mean for
+        every component and property of a block.
     """
     differences, deviations = [], []
     for predicted, reference in pairs:
-        known = np.isfinite(reference)
-        count = known.sum(axis=0)
-        mean = np.where(known, reference, 0.0).sum(axis=0) / np.maximum(count, 1)
-        differences.append((predicted - reference)[known])
-        deviations.append((reference - mean)[known])
+        known = np.ma.masked_invalid(reference)
+        differences.append((predicted - known).compressed())
+        deviations.append((known - known.mean(axis=0)).compressed())
     difference, deviation = np.concatenate(differences), np.concatenate(deviations)
     if difference.size == 0:
         return Errors(unit, 0, np.nan, np.nan, np.nan)
+    mae = float(np.mean(np.abs(difference)))
     rmse = float(np.sqrt(np.mean(difference**2)))
     std = float(np.sqrt(np.mean(deviation**2)))
     return Errors(
-        unit,
-        difference.size,
-        float(np.mean(np.abs(difference))),
-        rmse,
-        100 * rmse / std if std > 0 else np.nan,
+        unit, difference.size, mae, rmse, 100 * rmse / std if std > 0 else np.nan
     )
 
 
@@ -67,7 +63,7 @@ COLUMNS = ["target", "values", "MAE", "RMSE", "unit", "% of std. dev."]
 
 
 def rows(table: Dict[str, Errors]) -> List[List[str]]:
-    """The cells of the table, below ``COLUMNS``.
+    """The cells of the table, without the header ``COLUMNS``.
 
     :param table: the errors.
     """
@@ -85,17 +81,13 @@ def rows(table: Dict[str, Errors]) -> List[List[str]]:
 
 
 def as_text(table: Dict[str, Errors]) -> str:
-    """The table in aligned columns.
+    """The table in aligned columns, text to the left and numbers to the right.
 
     :param table: the errors.
     """
-    cells = [COLUMNS, *rows(table)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(COLUMNS))]
-    is_text = [column in ("target", "unit") for column in COLUMNS]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if text else cell.rjust(width)
-            for cell, width, text in zip(row, widths, is_text)
-        ).rstrip()
-        for row in cells
-    )
+    columns = []
+    for header, *cells in zip(COLUMNS, *rows(table)):
+        width = max(len(cell) for cell in [header, *cells])
+        align = str.ljust if header in ("target", "unit") else str.rjust
+        columns.append([align(cell, width) for cell in [header, *cells]])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns))

@@ -1,7 +1,7 @@
-"""Predictions of a model beside the references of data."""
+"""Predictions of a model beside the reference values."""
 
-from dataclasses import dataclass
-from typing import Dict, Iterator, List
+from dataclasses import dataclass, replace
+from typing import Dict, Iterator, List, Literal, Tuple
 
 import ase
 import numpy as np
@@ -19,31 +19,40 @@ from metatrain.utils.neighbor_lists import (
 from metatrain.utils.system_data import get_system_data_transform
 from metatrain.utils.units import get_gradient_units
 
-from .run import Data, DataPart, ReportError
+from .data import Data, DataPart, ReportError
+
+
+Place = Literal["structure", "atom", "pair"]
 
 
 @dataclass
 class Block:
     """Predictions and references of one block of a target, or of one of its gradients.
 
-    Forces and virials have the sign of forces and virials, not of derivatives.
+    Gradients have the sign of forces and virials, not of derivatives.
     """
 
     quantity: str
-    """The target, with λ and σ if it is spherical: blocks of the same quantity belong
-    to different types of atoms."""
+    """The target, with λ and σ if it is spherical. A quantity has several blocks if
+    these belong to different types of atoms."""
     target: str
     """Name of the target, or of its gradient."""
     key: Dict[str, int]
     """The key of the block."""
     unit: str
     samples: np.ndarray
-    """The structure and, for atoms, the atom, for pairs also the other one and the cell
-    shifts: ``(samples, 1 | 2 | 6)``. Structures are counted over all data."""
+    """The structure, counted over all data; for atoms also the atom; for pairs both
+    atoms and the cell shifts: ``(samples, 1 | 2 | 6)``."""
     predicted: np.ndarray
     """``(samples, *components, properties)``"""
     reference: np.ndarray
     """Likewise; NaN where a value is missing."""
+
+    @property
+    def place(self) -> Place:
+        """What the samples are."""
+        places: Dict[int, Place] = {1: "structure", 2: "atom"}
+        return places.get(self.samples.shape[1], "pair")
 
 
 @dataclass
@@ -60,27 +69,31 @@ class Evaluation:
             result.setdefault(block.quantity, []).append(block)
         return result
 
+    def rows(self, block: Block) -> Tuple[np.ndarray, int]:
+        """Where the samples of a block are among all structures or all atoms.
+
+        :param block: a block of structures or atoms.
+        :return: the row of every sample, and the number of all structures or atoms.
+        """
+        if block.place == "structure":
+            return block.samples[:, 0], len(self.structures)
+        *first, number = np.cumsum([0, *map(len, self.structures)])
+        return np.array(first)[block.samples[:, 0]] + block.samples[:, 1], int(number)
+
 
 def evaluate(model: AtomisticModel, data: Data) -> Evaluation:
     """Compare a model with data.
 
     :param model: an exported model.
-    :param data: structures with references. Samples that only one of model and data
-        has are left out: pairs of atoms beyond the cutoff, or without a reference.
-    :return: structures, predictions and references, those of targets of structures as
-        sums over the structure.
+    :param data: structures with references. Samples that are missing in the model or
+        in the data are left out: pairs beyond the cutoff, or without a reference.
+    :return: structures, predictions and references. Targets of structures are sums
+        over the structure.
     :raises ReportError: if the model lacks one of the targets.
     """
     structures: List[ase.Atoms] = []
     pieces: Dict[tuple, List[Block]] = {}
     for part in data.parts:
-        known = model.capabilities().outputs
-        lacking = sorted(set(part.targets).difference(known))
-        if lacking:
-            raise ReportError(
-                f"the model has no {', '.join(lacking)}: leave it out of the data's "
-                "'targets'"
-            )
         for structure, blocks in _evaluate_part(model, part):
             for block in blocks:
                 block.samples[:, 0] = len(structures)
@@ -91,26 +104,34 @@ def evaluate(model: AtomisticModel, data: Data) -> Evaluation:
     return Evaluation(structures, [block for block in joined if len(block.samples)])
 
 
-def _evaluate_part(model: AtomisticModel, part: DataPart) -> Iterator[tuple]:
-    """Every structure, with its blocks."""
+def _evaluate_part(
+    model: AtomisticModel, part: DataPart
+) -> Iterator[Tuple[ase.Atoms, List[Block]]]:
+    """Every structure with its blocks."""
     capabilities = model.capabilities()
+    lacking = sorted(set(part.targets).difference(capabilities.outputs))
+    if lacking:
+        raise ReportError(
+            f"the model has no {', '.join(lacking)}: leave it out of the data's "
+            "'targets'"
+        )
     device = pick_devices(architecture_devices=capabilities.supported_devices)[0]
     dtype = getattr(torch, capabilities.dtype)
     model.to(device=device, dtype=dtype)
-    lists = get_requested_neighbor_lists(model)
     inputs = [
         name
         for name, request in model.requested_inputs(use_new_names=True).items()
         if request.sample_kind == "system"
     ]
+    neighbor_lists = get_requested_neighbor_lists(model)
     collate = CollateFn(
         list(part.targets),
         [
-            get_system_with_neighbor_lists_transform(lists),
+            get_system_with_neighbor_lists_transform(neighbor_lists),
             get_system_data_transform(inputs),
         ],
     )
-    # one by one: labels of a batch count structures differently in data and predictions
+    # One by one: in a batch, data and predictions number the structures differently
     for i in range(len(part.dataset)):
         [system], references, _ = unpack_batch(collate([part.dataset[i]]))
         system = system.to(device=device, dtype=dtype)
@@ -130,82 +151,56 @@ def _compare(
     reference: TensorMap,
     part: DataPart,
 ) -> Iterator[Block]:
-    """The blocks and gradients of a target that one structure has."""
+    """The blocks and gradients of a target in one structure."""
     for key in info.layout.keys:
         if key not in prediction.keys or key not in reference.keys:
             continue
         predicted, referenced = prediction.block(key), reference.block(key)
-        names = dict(zip(key.names, (int(value) for value in key.values)))
+        names = dict(zip(key.names, key.values.tolist()))
         quantity = f"{name} {_symmetry(names)}" if info.is_spherical else name
-        yield _block(quantity, name, names, info.unit, predicted, referenced)
+        yield Block(quantity, name, names, info.unit, *_common(predicted, referenced))
         for gradient in info.gradients:
             external = to_external_name(f"{name}_{gradient}_gradients", part.targets)
-            block = _block(
-                external,
-                external,
-                names,
-                get_gradient_units(info.unit, gradient, part.length_unit),
-                predicted.gradient(gradient),
-                referenced.gradient(gradient),
+            unit = get_gradient_units(info.unit, gradient, part.length_unit)
+            samples, *derivatives = _common(
+                predicted.gradient(gradient), referenced.gradient(gradient)
             )
-            block.predicted *= -1
-            block.reference *= -1
-            yield block
+            forces = [-derivative for derivative in derivatives]
+            yield Block(external, external, names, unit, samples, *forces)
 
 
 def _symmetry(key: Dict[str, int]) -> str:
-    """λ and σ of a block, of matrices those of both sides: ``λ=2 σ=+1``."""
+    """λ and σ of a block, for matrices those of both sides: ``λ=2 σ=+1``."""
     lambdas = [str(value) for name, value in key.items() if "lambda" in name]
     sigmas = [f"{value:+d}" for name, value in key.items() if "sigma" in name]
     return f"λ={','.join(lambdas)} σ={','.join(sigmas)}"
 
 
-def _block(
-    quantity: str,
-    target: str,
-    key: Dict[str, int],
-    unit: str,
-    predicted: TensorBlock,
-    reference: TensorBlock,
-) -> Block:
-    """What prediction and reference of one structure have in common."""
-    samples, of_predicted, of_reference = _of_one_structure(
-        predicted.samples
-    ).intersection_and_mapping(_of_one_structure(reference.samples))
-    return Block(
-        quantity,
-        target,
-        key,
-        unit,
-        samples.values.cpu().numpy().copy(),
-        _rows(predicted.values, of_predicted),
-        _rows(reference.values, of_reference),
+def _common(predicted: TensorBlock, reference: TensorBlock) -> List[np.ndarray]:
+    """The samples that both blocks have, and the values of each block for them."""
+    samples, *places = _of_one_structure(predicted.samples).intersection_and_mapping(
+        _of_one_structure(reference.samples)
     )
+    result = [samples.values.numpy().copy()]
+    for block, place in zip((predicted, reference), places):
+        rows = torch.argsort(place)[(place < 0).sum() :]  # without -1, not in common
+        result.append(block.values.detach().cpu().double()[rows].numpy())
+    return result
 
 
 def _of_one_structure(samples: Labels) -> Labels:
-    """The samples with 0 for the structure, which is also the sample of gradients."""
+    """The samples with 0 for the structure, which gradients call ``sample``."""
     names = [name for name in samples.names if name not in ("system", "sample")]
     columns = [samples.column(name).cpu() for name in names]
     structure = torch.zeros(len(samples), dtype=torch.int32)
     return Labels(["structure", *names], torch.stack([structure, *columns], dim=1))
 
 
-def _rows(values: torch.Tensor, position: torch.Tensor) -> np.ndarray:
-    """The rows in the order of ``position``, without those where it is negative."""
-    rows = values.detach().cpu().double()[position >= 0]
-    return rows[torch.argsort(position[position >= 0])].numpy()
-
-
 def _join(blocks: List[Block]) -> Block:
     """One block of all structures."""
-    first = blocks[0]
-    return Block(
-        first.quantity,
-        first.target,
-        first.key,
-        first.unit,
-        np.concatenate([block.samples for block in blocks]),
-        np.concatenate([block.predicted for block in blocks]),
-        np.concatenate([block.reference for block in blocks]),
+    return replace(
+        blocks[0],
+        samples=np.concatenate([block.samples for block in blocks]),
+        predicted=np.concatenate([block.predicted for block in blocks]),
+        reference=np.concatenate([block.reference for block in blocks]),
     )

@@ -1,6 +1,5 @@
 """The pictures: convergence, parity and learning curve."""
 
-import csv
 import math
 from collections import defaultdict
 from pathlib import Path
@@ -13,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from .errors import Errors
-from .evaluation import Evaluation
+from .evaluation import Block, Evaluation
+from .history import History
 
 
 matplotlib.use("Agg")
@@ -23,7 +23,7 @@ MAX_COLUMNS = 4
 
 
 def _panels(number: int) -> Tuple[Figure, List[Axes]]:
-    """A figure with a number of panels, and no empty ones."""
+    """A figure with the given number of panels."""
     lines = math.ceil(number / MAX_COLUMNS)
     columns = math.ceil(number / lines)
     figure = Figure((PANEL * columns, PANEL * lines), layout="constrained")
@@ -33,12 +33,8 @@ def _panels(number: int) -> Tuple[Figure, List[Axes]]:
     return figure, list(panels[:number])
 
 
-def _with_unit(name: str, unit: str) -> str:
-    return f"{name} ({unit})" if unit else name
-
-
 def _plain_numbers(panel: Axes) -> None:
-    """Numbers without powers of ten on a logarithmic axis, and not too many."""
+    """Label a logarithmic axis sparsely, with numbers instead of powers of ten."""
     decades = np.ptp(np.log10(panel.get_ylim()))
     digits = (1, 2, 3, 5) if decades < 1.5 else (1,)
     panel.yaxis.set_major_locator(LogLocator(subs=digits))
@@ -46,33 +42,27 @@ def _plain_numbers(panel: Axes) -> None:
     panel.yaxis.set_minor_formatter(NullFormatter())
 
 
-def plot_training(history: Path, best_epoch: Optional[int], output: Path) -> None:
+def plot_training(history: History, best_epoch: Optional[int], output: Path) -> None:
     """Loss and errors of training and validation against the epoch.
 
-    :param history: ``train.csv``.
+    :param history: losses and errors of every epoch.
     :param best_epoch: the epoch to mark; ``None`` for none.
     :param output: the picture.
     """
-    with history.open(newline="") as file:
-        names, units, *lines = list(csv.reader(file))
-    columns = dict(zip(names, np.array(lines, dtype=float).T))
-    units_of = dict(zip(names, units))
-    metrics = [name[len("training ") :] for name in names if name.startswith("train")]
-
-    figure, panels = _panels(len(metrics))
-    for panel, metric in zip(panels, metrics):
+    epochs = history.columns["Epoch"]
+    style = "o" if len(epochs) == 1 else "-"
+    trained = [name for name in history.columns if name.startswith("training ")]
+    figure, panels = _panels(len(trained))
+    for panel, name in zip(panels, trained):
+        metric = name.removeprefix("training ")
         for kind, color in (("training", "C0"), ("validation", "C1")):
-            values = columns.get(f"{kind} {metric}")
+            values = history.columns.get(f"{kind} {metric}")
             if values is not None:
-                style = "o" if len(values) == 1 else "-"
-                panel.plot(
-                    columns["Epoch"], values, style, color=color, label=kind, lw=1.3
-                )
+                panel.plot(epochs, values, style, color=color, label=kind, lw=1.3)
         if best_epoch is not None:
-            panel.axvline(
-                best_epoch, color="0.5", ls=":", label=f"best epoch, {best_epoch}"
-            )
-        panel.set(xlabel="epoch", ylabel=units_of[f"training {metric}"], yscale="log")
+            label = f"best epoch, {best_epoch}"
+            panel.axvline(best_epoch, color="0.5", ls=":", label=label)
+        panel.set(xlabel="epoch", ylabel=history.units[name], yscale="log")
         panel.set_title(metric, fontsize="medium")
         _plain_numbers(panel)
     panels[0].legend()
@@ -82,54 +72,50 @@ def plot_training(history: Path, best_epoch: Optional[int], output: Path) -> Non
 def plot_parity(
     evaluation: Evaluation, table: Dict[str, Errors], title: str, output: Path
 ) -> None:
-    """Predictions against references, a panel for every quantity.
+    """Predictions against references, in one panel for every quantity.
 
     :param evaluation: predictions and references.
     :param table: the errors of the quantities.
-    :param title: what the structures are.
+    :param title: which structures these are.
     :param output: the picture.
     """
     quantities = evaluation.quantities()
     figure, panels = _panels(len(quantities))
     for panel, (quantity, blocks) in zip(panels, quantities.items()):
-        errors = table[quantity]
-        reference = np.concatenate([block.reference.ravel() for block in blocks])
-        predicted = np.concatenate([block.predicted.ravel() for block in blocks])
-        known = np.isfinite(reference)
-        reference, predicted = reference[known], predicted[known]
-        if errors.count == 0:
+        if table[quantity].count == 0:
             panel.set_title(f"{quantity}\nno references")
-            continue
-        few = errors.count < 2000
-        panel.axline((reference[0], reference[0]), slope=1, color="0.6", lw=1, zorder=0)
-        panel.plot(
-            reference,
-            predicted,
-            ".",
-            markersize=7 if few else 3,
-            alpha=0.6 if few else 0.2,
-            markeredgewidth=0,
-            rasterized=True,
-        )
-        percent = "" if np.isnan(errors.percent) else f", {errors.percent:.3g} % of std"
-        panel.set_title(
-            f"{quantity}\nRMSE {_error(errors.rmse, errors.unit)}{percent}",
-            fontsize="medium",
-        )
-        panel.set(xlabel=_with_unit("reference", errors.unit))
-        panel.set(ylabel=_with_unit("predicted", errors.unit))
-        limits = [
-            min(panel.get_xlim()[0], panel.get_ylim()[0]),
-            max(panel.get_xlim()[1], panel.get_ylim()[1]),
-        ]
-        panel.set(xlim=limits, ylim=limits, aspect="equal")
-        panel.locator_params(nbins=5)
+        else:
+            _parity(panel, quantity, blocks, table[quantity])
     figure.suptitle(title)
     figure.savefig(output, dpi=150)
 
 
-def _error(value: float, unit: str) -> str:
-    return f"{value:.3g} {unit}".strip()
+def _parity(panel: Axes, quantity: str, blocks: List[Block], errors: Errors) -> None:
+    """Predictions of one quantity against its references."""
+    reference = np.concatenate([block.reference.ravel() for block in blocks])
+    predicted = np.concatenate([block.predicted.ravel() for block in blocks])
+    known = np.isfinite(reference)
+    reference, predicted = reference[known], predicted[known]
+    few = errors.count < 2000
+    panel.axline((reference[0], reference[0]), slope=1, color="0.6", lw=1, zorder=0)
+    panel.plot(
+        reference,
+        predicted,
+        ".",
+        markersize=7 if few else 3,
+        alpha=0.6 if few else 0.2,
+        markeredgewidth=0,
+        rasterized=True,
+    )
+    rmse = f"{errors.rmse:.3g} {errors.unit}".strip()
+    percent = "" if np.isnan(errors.percent) else f", {errors.percent:.3g} % of std"
+    panel.set_title(f"{quantity}\nRMSE {rmse}{percent}", fontsize="medium")
+    unit = f" ({errors.unit})" if errors.unit else ""
+    panel.set(xlabel=f"reference{unit}", ylabel=f"predicted{unit}")
+    ends = [*panel.get_xlim(), *panel.get_ylim()]
+    limits = (min(ends), max(ends))
+    panel.set(xlim=limits, ylim=limits, aspect="equal")
+    panel.locator_params(nbins=5)
 
 
 def plot_learning_curve(
@@ -137,10 +123,10 @@ def plot_learning_curve(
 ) -> None:
     """Errors against the number of training structures.
 
-    Runs with equally many structures give a mean and its standard deviation.
+    Runs with equally many structures are shown as a mean with its standard deviation.
 
     :param results: number of structures and errors of every run.
-    :param title: what the errors are of.
+    :param title: the data that the errors refer to.
     :param output: the picture.
     """
     percents: Dict[str, Dict[int, List[float]]] = defaultdict(lambda: defaultdict(list))
@@ -153,14 +139,10 @@ def plot_learning_curve(
     panel = figure.subplots()
     for quantity, of_size in percents.items():
         sizes = sorted(of_size)
+        means = [np.mean(of_size[size]) for size in sizes]
+        spreads = [np.std(of_size[size]) for size in sizes]
         panel.errorbar(
-            sizes,
-            [np.mean(of_size[size]) for size in sizes],
-            [np.std(of_size[size]) for size in sizes],
-            fmt="o-",
-            markersize=4,
-            capsize=3,
-            label=quantity,
+            sizes, means, spreads, fmt="o-", markersize=4, capsize=3, label=quantity
         )
     panel.set(xscale="log", yscale="log", title=title)
     panel.set(xlabel="training structures", ylabel="RMSE (% of std. dev.)")

@@ -1,13 +1,14 @@
-"""All reports of some trainings."""
+"""Writes the whole report of one or more trainings."""
 
 import os
 from pathlib import Path
 from typing import List, Optional
 
+from .data import ReportError, read_data
 from .errors import as_text, error_table
 from .evaluation import evaluate
 from .overview import write_overview
-from .run import ReportError, Run, newest_run, read_data
+from .run import Run, newest_run
 
 
 INSTALL = "pip install 'metatrain-scalar-tensor[report]'"
@@ -21,7 +22,7 @@ def write_reports(
     :param runs: output folders of ``mtt train``; the newest one if empty.
     :param output: folder to write into; ``None`` for ``report`` in every run.
     :param data: options file of ``mtt eval``, for other data than those of the run.
-    :raises ReportError: if something is not there.
+    :raises ReportError: if something is missing.
     """
     try:
         from .plots import plot_learning_curve
@@ -30,16 +31,13 @@ def write_reports(
 
     given = list(dict.fromkeys(runs)) or [newest_run(Path())]
     opened = [Run(folder) for folder in given]
-    reports = []
-    for run in opened:
-        folder = _folder_of(run.folder, given, output)
-        folder.mkdir(parents=True, exist_ok=True)
-        reports.append(_Report(run, folder, data))
+    reports = [
+        _Report(run, _folder_of(run.folder, given, output), data) for run in opened
+    ]
     if len(reports) > 1:
         results = [(r.run.num_training_structures, r.table) for r in reports]
         for r in reports:
-            r.files.append(r.folder / "learning-curve.png")
-            plot_learning_curve(results, r.title, r.files[-1])
+            plot_learning_curve(results, r.title, r.new_file("learning-curve.png"))
     print("\nWritten:")
     for r in reports:
         page = write_overview(r.title, r.run.folder, r.table, r.files, r.folder)
@@ -61,9 +59,11 @@ class _Report:
         self.run = run
         self.folder = folder
         self.files: List[Path] = []
-        of_run = run.held_out_data() if data is None else read_data(data)
-        self.title = of_run.description
-        evaluation = evaluate(run.load_model(), of_run)
+        folder.mkdir(parents=True, exist_ok=True)
+        history = run.history
+        compared = run.held_out_data() if data is None else read_data(data)
+        self.title = compared.description
+        evaluation = evaluate(run.load_model(), compared)
         self.table = error_table(evaluation)
         print(f"\n{run.folder}, model {run.model_file.name}\n{self.title}")
         print(as_text(self.table))
@@ -73,19 +73,25 @@ class _Report:
                 f"Beware: '{run.model_file}' changed after this training; it may be "
                 "the model of another one"
             )
-        if run.history is not None:
-            self.files.append(folder / "training.png")
-            plot_training(run.history, run.best_epoch, self.files[-1])
+        if history is not None:
+            plot_training(history, run.best_epoch, self.new_file("training.png"))
         else:
-            print(f"No picture of the training: '{run.folder}' has no train.csv")
-        self.files.append(folder / "parity.png")
-        plot_parity(evaluation, self.table, self.title, self.files[-1])
+            print(
+                f"No picture of the training: '{run.folder}' has no train.csv, or one "
+                "without epochs"
+            )
+        plot_parity(evaluation, self.table, self.title, self.new_file("parity.png"))
         try:
             from .structures import write_structures
         except ModuleNotFoundError:
             print(f"No page of the structures: it needs chemiscope, {INSTALL}")
         else:
             self.files += write_structures(evaluation, self.title, folder)
+
+    def new_file(self, name: str) -> Path:
+        """The path of a file that is about to be written."""
+        self.files.append(self.folder / name)
+        return self.files[-1]
 
 
 def _folder_of(run: Path, runs: List[Path], output: Optional[Path]) -> Path:
