@@ -21,11 +21,10 @@ import numpy as np
 from chemiscope import arrow_from_vector, ellipsoid_from_tensor
 
 from ..o3 import cartesian_irreps
-from .evaluation import Block, Evaluation
+from .evaluation import Block, Evaluation, Place
 
 
 Form = Literal["arrow", "ellipsoid"]
-Place = Literal["structure", "atom"]
 
 KINDS = ("reference", "predicted")
 # Predictions can be looked through
@@ -74,7 +73,7 @@ def drawings(evaluation: Evaluation) -> List[Drawing]:
         tensors = _drawable(evaluation, blocks)
         if tensors is None:
             continue
-        place: Place = "atom" if blocks[0].samples.shape[1] == 2 else "structure"
+        place = blocks[0].place
         form: Form = "arrow" if tensors["reference"].ndim == 2 else "ellipsoid"
         radii = _radii(evaluation, place)
         typical, largest = REACH[form, place]
@@ -110,23 +109,9 @@ def drawings(evaluation: Evaluation) -> List[Drawing]:
     return result
 
 
-def rows_of(evaluation: Evaluation, samples: np.ndarray) -> Tuple[np.ndarray, int]:
-    """Where samples of structures or atoms are among all of them.
-
-    :param evaluation: the structures.
-    :param samples: structures, or structures and atoms: ``(samples, 1 | 2)``
-    :return: the place of every sample, and the number of all structures or atoms.
-    """
-    if samples.shape[1] == 1:
-        return samples[:, 0], len(evaluation.structures)
-    sizes = [len(structure) for structure in evaluation.structures]
-    first = np.cumsum([0, *sizes])
-    return first[samples[:, 0]] + samples[:, 1], sum(sizes)
-
-
 def _drawable(evaluation: Evaluation, blocks: List[Block]) -> Optional[Tensors]:
     """Vectors or symmetric tensors, NaN where there is none; ``None`` for others."""
-    if blocks[0].samples.shape[1] > 2:  # of pairs
+    if blocks[0].place == "pair":
         return None
     result: Tensors = {}
     for kind in KINDS:
@@ -136,7 +121,7 @@ def _drawable(evaluation: Evaluation, blocks: List[Block]) -> Optional[Tensors]:
             if rank is None:
                 return None
             values = getattr(block, kind)[..., 0]
-            rows, number = rows_of(evaluation, block.samples)
+            rows, number = evaluation.rows(block)
             part = parts.setdefault(rank, np.full((number, *values.shape[1:]), np.nan))
             part[rows] = values
         tensors = _cartesian(parts, is_spherical="o3_lambda" in blocks[0].key)
@@ -211,13 +196,11 @@ def _arrow_style(radius: float) -> Dict[str, float]:
 
 def _arrows(vectors: np.ndarray, scale: float) -> List[Dict[str, Any]]:
     """Arrows; those of missing vectors, or without a direction, can't be seen."""
-    result: List[Dict[str, Any]] = []
-    for vector in scale * vectors:
-        if np.linalg.norm(vector) > INVISIBLE:
-            result.append({"vector": vector.tolist()})
-        else:
-            result.append({"vector": [0, 0, INVISIBLE], **_arrow_style(INVISIBLE)})
-    return result
+    invisible = {"vector": [0, 0, INVISIBLE], **_arrow_style(INVISIBLE)}
+    return [
+        {"vector": v.tolist()} if np.linalg.norm(v) > INVISIBLE else dict(invisible)
+        for v in scale * vectors
+    ]
 
 
 def _ellipsoids(

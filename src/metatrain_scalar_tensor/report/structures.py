@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +14,7 @@ import chemiscope
 import numpy as np
 
 from .evaluation import Block, Evaluation
-from .shapes import Drawing, drawings, rows_of
+from .shapes import Drawing, drawings
 
 
 MAX_STRUCTURES = 200
@@ -82,14 +83,11 @@ def _thinned(evaluation: Evaluation) -> Evaluation:
         samples = block.samples[is_kept]
         samples[:, 0] = np.searchsorted(kept, samples[:, 0])
         blocks.append(
-            Block(
-                block.quantity,
-                block.target,
-                block.key,
-                block.unit,
-                samples,
-                block.predicted[is_kept],
-                block.reference[is_kept],
+            replace(
+                block,
+                samples=samples,
+                predicted=block.predicted[is_kept],
+                reference=block.reference[is_kept],
             )
         )
     return Evaluation([evaluation.structures[i] for i in kept], blocks)
@@ -102,12 +100,13 @@ def _properties(evaluation: Evaluation) -> Dict[str, Dict[str, Any]]:
         "atoms": {"target": "structure", "values": [len(frame) for frame in frames]}
     }
     for quantity, blocks in evaluation.quantities().items():
-        if blocks[0].samples.shape[1] > 2:
+        place = blocks[0].place
+        if place == "pair":
             values = {"RMSE": _rmse_of_structures(blocks, len(frames))}
         else:
             values = {}
             for block in blocks:
-                rows, number = rows_of(evaluation, block.samples)
+                rows, number = evaluation.rows(block)
                 of_kinds = {
                     "reference": _size(block.reference),
                     "predicted": _size(block.predicted),
@@ -115,10 +114,9 @@ def _properties(evaluation: Evaluation) -> Dict[str, Dict[str, Any]]:
                 }
                 for kind, sizes in of_kinds.items():
                     values.setdefault(kind, np.full(number, np.nan))[rows] = sizes
-        is_of_atoms = blocks[0].samples.shape[1] == 2
         for kind, array in values.items():
             result[f"{quantity} {kind}"] = {
-                "target": "atom" if is_of_atoms else "structure",
+                "target": "atom" if place == "atom" else "structure",
                 "values": array,
                 "units": blocks[0].unit,
             }
