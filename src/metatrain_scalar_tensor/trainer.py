@@ -1,5 +1,6 @@
 """The training loop that metatrain calls."""
 
+import copy
 import logging
 import math
 import os
@@ -26,6 +27,7 @@ from .training.loaders import Loaders, atomic_basis_transforms, build_collate_fn
 from .training.processes import start_processes
 from .training.sample import calibrate
 from .training.selection import Selection
+from .training.solve import solve_heads
 
 
 class Trainer(TrainerInterface[TrainerHypers]):
@@ -124,11 +126,25 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 path = Path(checkpoint_dir) / f"model_{epoch}.ckpt"
                 self.save_checkpoint(model, path)
 
+        if self.hypers["solve_heads"]:
+            self._solve_heads(model, fit)
         log.write_exported(
             self.selection.epoch, self.hypers["num_epochs"], self.selection.results
         )
         del fit  # the distributed wrapper must go before the process group
         processes.end()
+
+    def _solve_heads(self, model: ScalarTensor, fit: Fit) -> None:
+        """Solve the heads on the features of the best epoch, if there is one."""
+        latest = copy.deepcopy(model.state_dict())
+        if self.selection.model_state is not None:
+            model.load_state_dict(self.selection.model_state)
+        results = solve_heads(model, fit.runner, fit.loaders)
+        if self.selection.epoch is not None:
+            self.selection.offer(
+                model, self.selection.epoch, results, self.hypers["best_model_metric"]
+            )
+            model.load_state_dict(latest)  # with which a restart goes on
 
     def _seed_epoch(self, epoch: int) -> None:
         """Make the batches of an epoch the same with and without a restart."""

@@ -29,6 +29,7 @@ class BlockHead(torch.nn.Module):
         self.num_properties = block.num_properties
         self.num_tensors = num_tensors
         self.basis_names = [basis_name(irrep) for irrep in block.irreps]
+        self.num_components = [2 * irrep.o3_lambda + 1 for irrep in block.irreps]
         self.coefficients = torch.nn.ModuleList(
             torch.nn.Linear(num_features, size * self.num_properties, bias=False)
             for size in num_tensors

@@ -85,8 +85,8 @@ class EpochRunner:
         with with_gradients, self.traces.watching():
             for batch in batches:
                 systems, targets, extra = batch.systems, batch.targets, batch.extra
-                predictions = self._as_in_loss(
-                    systems, self._predict(batch, step is not None)
+                predictions = self.as_in_loss(
+                    systems, self.predict(batch, step is not None)
                 )
                 loss = self.loss(predictions, targets, extra)
                 if step is not None:
@@ -103,14 +103,15 @@ class EpochRunner:
             results.update(self._finalize(accumulator))
         return results
 
-    def _predict(self, batch: Batch, is_training: bool) -> Tensors:
+    def predict(self, batch: Batch, is_training: bool) -> Tensors:
+        """The predictions for a batch, as the model returns them in training mode."""
         infos = {name: self.targets_info[name] for name in batch.targets}
         model = self.model
         if batch.edges is not None:
             model = FromMemory(self.module, batch.edges, batch.density)
         return evaluate_model(model, batch.systems, infos, is_training)
 
-    def _as_in_loss(self, systems: List[System], predictions: Tensors) -> Tensors:
+    def as_in_loss(self, systems: List[System], predictions: Tensors) -> Tensors:
         """Predictions per atom, with relative scales of properties, as for targets."""
         predictions = average_by_num_atoms(
             predictions, systems, self.hypers["per_structure_targets"]

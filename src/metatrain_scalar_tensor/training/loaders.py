@@ -116,10 +116,12 @@ class Loaders:
             self.num_workers = hypers["num_workers"]
             validate_num_workers(self.num_workers)
 
+        self._train_sources: List[_Source] = []
         self._train: List[DataLoader] = []
         self._epoch_samplers: List[Any] = []
         for dataset in train_datasets:
             source = self._source(dataset)
+            self._train_sources.append(source)
             train_loaders, epoch_samplers = build_train_dataloaders(
                 [source.dataset],
                 [self._sampler(dataset, shuffle=True, drop_last=True)],
@@ -149,6 +151,20 @@ class Loaders:
         for sampler in self._epoch_samplers:
             sampler.set_epoch(epoch)
         return self._batches(CombinedDataLoader(self._train, shuffle=True))
+
+    def everything(self) -> Iterator[Batch]:
+        """All training structures, in order."""
+        loaders: List[DataLoader] = []
+        for source in self._train_sources:
+            loaders += build_val_dataloaders(
+                [source.dataset],
+                [None],
+                source.collate_fn,
+                self.hypers["batch_size"],
+                self.hypers["max_atoms_per_batch"],
+                source.num_workers,
+            )
+        return self._batches(CombinedDataLoader(loaders, shuffle=False))
 
     def validation(self) -> Iterator[Batch]:
         """The validation batches, in order."""

@@ -1,0 +1,123 @@
+"""The last weights in closed form: predictions are linear in them."""
+
+import logging
+from typing import Any, Dict, List, Optional, Tuple
+
+import torch
+
+from ...interface.architecture import ScalarTensor
+from ..epoch import EpochRunner
+from ..loaders import Loaders
+from .ridge import Ridge, Solution
+from .rows import Rows, collect_rows
+
+
+def solve_heads(
+    model: ScalarTensor, runner: EpochRunner, loaders: Loaders
+) -> Dict[str, float]:
+    """Replace the last weights of targets by the best ones for the present features.
+
+    For every target without gradients, irrep by irrep, this is a ridge regression on
+    the training set. The strength of the ridge is chosen on the validation set, or by
+    generalised cross validation if there are no validation values. A target whose
+    validation error would increase keeps its weights, and so do heads that a
+    fine-tuning must not change.
+
+    :param model: the model, whose weights are changed in place.
+    :param runner: evaluates batches.
+    :param loaders: the batches.
+    :return: loss and errors of the validation set with the new weights.
+    """
+    infos = model.dataset_info.targets
+    heads = {
+        name: head
+        for name, head in model.model.heads().items()
+        if len(infos[name].gradients) == 0
+        and all(weights.requires_grad for weights in head.parameters())
+    }
+    before = runner.run(loaders.validation())
+    training = collect_rows(runner, loaders.everything(), heads)
+    validation = collect_rows(runner, loaders.validation(), heads)
+    old_weights = {
+        name: {key: weights.clone() for key, weights in head.state_dict().items()}
+        for name, head in heads.items()
+    }
+    for name, head in heads.items():
+        if len(training[name].x) > 0:
+            _solve_target(name, head, training[name], validation[name])
+    after = runner.run(loaders.validation())
+    for name, head in heads.items():
+        if _error(name, after) > _error(name, before):
+            head.load_state_dict(old_weights[name])
+            logging.info(
+                f"The solution for '{name}' is worse for the validation set "
+                f"({_error(name, after):.3g}) than the weights so far "
+                f"({_error(name, before):.3g}), which stay"
+            )
+    return runner.run(loaders.validation())
+
+
+def _error(name: str, results: Dict[str, float]) -> float:
+    """The RMSE of a target, summed over its blocks; zero without validation values."""
+    return sum(
+        value
+        for key, value in results.items()
+        if "RMSE" in key and (key == name or key.startswith((f"{name} ", f"{name}(")))
+    )
+
+
+def _solve_target(name: str, head: Any, training: Rows, validation: Rows) -> None:
+    """Solve for all irreps of a target; those of one symmetry have the same rows."""
+    for symmetry in training.x:
+        x = training.of_symmetry(symmetry)
+        solvers: Dict[bytes, Ridge] = {}
+        solutions: List[Solution] = []
+        for i, block in enumerate(head.blocks):
+            for j in [j for j, s in enumerate(block.basis_names) if s == symmetry]:
+                y = training.of_irrep(i, j)
+                known, pattern_of = torch.unique(
+                    y.isfinite(), dim=1, return_inverse=True
+                )
+                # properties that are known for the same samples are solved together
+                for number, rows in enumerate(known.unbind(1)):
+                    properties = torch.where(pattern_of == number)[0]
+                    if not rows.any():
+                        continue
+                    key = rows.numpy().tobytes()
+                    if key not in solvers:
+                        solvers[key] = Ridge(x[rows])
+                    others = _other_rows(validation, symmetry, (i, j), properties)
+                    solution = solvers[key].solve(y[rows][:, properties], others)
+                    _set_weights(block, j, properties, solution.weights)
+                    solutions.append(solution)
+        if len(solutions) > 0:
+            strengths = [solution.strength for solution in solutions]
+            numbers = [solution.num_parameters for solution in solutions]
+            logging.info(
+                f"Solved for '{name}', {symmetry}: {len(x)} rows, {x.shape[1]} "
+                f"weights, of which {min(numbers):.0f} to {max(numbers):.0f} count, "
+                f"with ridges of {min(strengths):.0e} to {max(strengths):.0e}"
+            )
+
+
+def _other_rows(
+    validation: Rows, symmetry: str, irrep: Tuple[int, int], properties: torch.Tensor
+) -> Optional[Tuple[torch.Tensor, torch.Tensor]]:
+    """The equations of the validation set; ``None`` without values."""
+    if symmetry not in validation.x:
+        return None
+    y = validation.of_irrep(*irrep)[:, properties]
+    known = y.isfinite().all(1)
+    return (validation.of_symmetry(symmetry)[known], y[known]) if known.any() else None
+
+
+@torch.no_grad()
+def _set_weights(
+    block: Any, irrep: int, properties: torch.Tensor, weights: torch.Tensor
+) -> None:
+    """Give a block the weights of one irrep, ``(tensors · features, properties)``."""
+    linear, num_tensors = block.coefficients[irrep], block.num_tensors[irrep]
+    shape = (num_tensors, block.num_properties, linear.in_features)
+    all_weights = linear.weight.view(shape)
+    new = weights.reshape(num_tensors, linear.in_features, len(properties))
+    all_weights[:, properties] = new.transpose(1, 2).to(all_weights)

@@ -1,0 +1,84 @@
+"""Ridge regression for many strengths of the ridge at once."""
+
+from typing import NamedTuple, Optional, Tuple
+
+import torch
+
+
+STRENGTHS = 10.0 ** torch.arange(-14.0, 0.5, 0.5, dtype=torch.float64)
+"""What is tried, relative to the largest eigenvalue."""
+
+
+class Solution(NamedTuple):
+    """The weights of the chosen strength."""
+
+    weights: torch.Tensor  # (columns, properties)
+    strength: float  # relative to the largest eigenvalue
+    num_parameters: float  # effective number, of the columns
+
+
+class Ridge:
+    r"""The minima of :math:`|X w - y|^2 + \alpha |w|^2` for all :math:`\alpha`.
+
+    .. math::
+        w(\alpha) = V \frac{t}{s^2 + \alpha}, \qquad t = V^T X^T y, \qquad
+        X^T X = V s^2 V^T
+
+    with the eigenvectors of :math:`X^T X` or, where rows are fewer than columns, those
+    of :math:`X X^T = U s^2 U^T`, with :math:`V = X^T U / s` (Hoerl and Kennard,
+    `Technometrics 12, 55 (1970) <https://doi.org/10.1080/00401706.1970.10488634>`_).
+
+    :param x: float64, ``(rows, columns)``
+    """
+
+    def __init__(self, x: torch.Tensor) -> None:
+        self.x = x
+        is_wide = x.shape[0] < x.shape[1]
+        squares, vectors = torch.linalg.eigh(x @ x.T if is_wide else x.T @ x)
+        is_kept = squares > 1e-16 * squares.max()  # the others are rounding
+        self.squares, vectors = squares[is_kept], vectors[:, is_kept]  # (rank,)
+        if is_wide:
+            vectors = x.T @ vectors / self.squares.sqrt()
+        self.vectors = vectors  # V, (columns, rank)
+
+    def solve(
+        self,
+        y: torch.Tensor,
+        validation: Optional[Tuple[torch.Tensor, torch.Tensor]] = None,
+    ) -> Solution:
+        r"""Choose the strength, and solve.
+
+        By the error on other data or, without them, by generalised cross validation
+        (Golub, Heath and Wahba, `Technometrics 21, 215 (1979)
+        <https://doi.org/10.1080/00401706.1979.10489751>`_),
+
+        .. math::
+            \frac{|X w - y|^2}{(n - p)^2}, \qquad
+            p = \sum_k \frac{s_k^2}{s_k^2 + \alpha}
+
+        with the number of rows :math:`n`.
+
+        :param y: all properties, ``(rows, properties)``
+        :param validation: other rows ``(other rows, columns)`` and their properties.
+        :return: the weights.
+        """
+        t = self.vectors.T @ (self.x.T @ y)  # (rank, properties)
+        alphas = STRENGTHS.to(y.device) * self.squares.max()
+        shares = self.squares.unsqueeze(1) / (self.squares.unsqueeze(1) + alphas)
+        num_parameters = shares.sum(0)  # (strengths,)
+        errors = []
+        if validation is not None:
+            projected = validation[0] @ self.vectors  # (other rows, rank)
+        for alpha, number in zip(alphas, num_parameters):
+            w = t / (self.squares.unsqueeze(1) + alpha)
+            if validation is not None:
+                errors.append((projected @ w - validation[1]).square().sum())
+            else:
+                residual = y.square().sum() - (w * (2 * t)).sum()
+                residual = residual + (self.squares.unsqueeze(1) * w * w).sum()
+                errors.append(residual.clamp(min=0.0) / (len(y) - number).square())
+        best = int(torch.stack(errors).argmin())
+        w = t / (self.squares.unsqueeze(1) + alphas[best])
+        return Solution(
+            self.vectors @ w, float(STRENGTHS[best]), float(num_parameters[best])
+        )

@@ -1,0 +1,169 @@
+"""Heads in closed form."""
+
+import logging
+from pathlib import Path
+
+import ase.io
+import pytest
+import torch
+from metatrain.utils.io import load_model
+
+from helpers import molecules, predict
+from metatrain_scalar_tensor.training.solve import ridge as ridge_of_solve
+from metatrain_scalar_tensor.training.solve import rows as rows_of_solve
+from metatrain_scalar_tensor.training.solve.ridge import STRENGTHS, Ridge
+from metatrain_scalar_tensor.training.solve.rows import Rows
+from options import train_in, write_options
+
+
+pytestmark = pytest.mark.usefixtures("in_temporary_folder")
+
+
+@pytest.mark.parametrize("shape", [(30, 8), (8, 30)])
+def test_ridge_is_the_solution_of_the_normal_equations(shape, monkeypatch):
+    monkeypatch.setattr(ridge_of_solve, "STRENGTHS", torch.tensor([1e-3]).double())
+    torch.manual_seed(0)
+    x, y = torch.randn(shape).double(), torch.randn(shape[0], 3).double()
+    others = torch.randn(10, shape[1]).double()
+    w = torch.randn(shape[1], 3).double()
+    solution = Ridge(x).solve(y, (others, others @ w))
+    square = x.T @ x
+    ridge = solution.strength * torch.linalg.eigvalsh(square).max()
+    expected = torch.linalg.solve(square + ridge * torch.eye(len(square)), x.T @ y)
+    torch.testing.assert_close(solution.weights, expected, atol=1e-9, rtol=1e-9)
+    trace = torch.linalg.inv(square + ridge * torch.eye(len(square))) @ square
+    assert solution.num_parameters == pytest.approx(float(trace.trace()))
+
+
+def test_the_strength_is_that_with_the_smallest_error_on_other_data():
+    torch.manual_seed(0)
+    x, others = torch.randn(20, 30).double(), torch.randn(50, 30).double()
+    w = torch.randn(30, 1).double()
+    y = x @ w + torch.randn(20, 1).double()
+    ridge = Ridge(x)
+    solution = ridge.solve(y, (others, others @ w))
+
+    def error(strength):
+        alpha = strength * ridge.squares.max()
+        weights = x.T @ torch.linalg.solve(x @ x.T + alpha * torch.eye(20), y)
+        return float((others @ (weights - w)).square().sum())
+
+    errors = {float(strength): error(strength) for strength in STRENGTHS[8:]}
+    assert errors[solution.strength] == min(errors.values())
+
+
+def test_cross_validation_tells_noise_from_exact_data():
+    torch.manual_seed(0)
+    x, w = torch.randn(100, 50).double(), torch.randn(50, 1).double()
+    exact = Ridge(x).solve(x @ w)
+    torch.testing.assert_close(exact.weights, w, atol=1e-8, rtol=0)
+    noise = Ridge(x).solve(100 * torch.randn(100, 1).double())
+    assert noise.strength > 1e-2 > exact.strength
+
+
+MU = {"key": "mu", "type": {"cartesian": {"rank": 1}}}
+
+
+def solved(name, targets, frames="data.xyz", **training):
+    """The model after a training, with solved heads."""
+    options = write_options(
+        systems=frames,
+        architecture__training={"solve_heads": True, "num_epochs": 0, **training},
+        architecture__model__expansion__basis__max_angular=3,
+        test_set=0.0,
+    )
+    options.training_set.targets = targets
+    train_in(Path(name).absolute(), options)
+    return load_model(f"{name}/model.ckpt").double().eval()
+
+
+@pytest.mark.parametrize("sample_kind", ["system", "atom"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "scalar",
+        {"cartesian": {"rank": 1}},
+        {"cartesian": {"rank": 2}},
+        {"cartesian": {"rank": 3}},
+    ],
+    ids=str,
+)
+def test_what_the_features_can_say_is_found(kind, sample_kind):
+    """Data by a model with the same features and tensors, and other last weights.
+
+    Of more structures than there are weights, so that these are found.
+    """
+    frames = molecules(80)
+    target = {"key": "y", "type": kind, "sample_kind": sample_kind, "num_subtargets": 2}
+    num_values = 2 if kind == "scalar" else 2 * 3 ** kind["cartesian"]["rank"]
+    training = {
+        "atomic_baseline": {"mtt::y": 0.0},
+        # types of atoms have scales of their own, with which weights do not agree
+        "scale_targets": sample_kind == "system",
+    }
+
+    def write(values):
+        """Values of all structures or atoms, ``(samples, num_values)``."""
+        sizes = [len(frame) if sample_kind == "atom" else 1 for frame in frames]
+        for frame, y in zip(frames, values.split(sizes)):
+            if sample_kind == "atom":
+                frame.arrays["y"] = y.numpy()
+            else:
+                frame.info["y"] = y[0].numpy()
+        ase.io.write("data.xyz", frames)
+
+    num_atoms = sum(len(frame) for frame in frames)
+    num_samples = num_atoms if sample_kind == "atom" else len(frames)
+    torch.manual_seed(0)
+    write(torch.randn(num_samples, num_values).double())
+    teacher = solved("teacher", {"mtt::y": target}, solve_heads=False, **training)
+    for head in teacher.model.heads().values():
+        for weights in head.blocks.parameters():
+            torch.nn.init.normal_(weights)
+    values = predict(teacher, frames, ["mtt::y"], sample_kind)["mtt::y"].block().values
+    write(values.detach().flatten(1))
+    student = solved("student", {"mtt::y": target}, **training)
+    found = predict(student, frames, ["mtt::y"], sample_kind)["mtt::y"].block().values
+    assert (found - values).abs().max() < 1e-6 * values.abs().max()
+
+
+def test_worse_solutions_are_refused(caplog, monkeypatch):
+    # all noise is learned
+    monkeypatch.setattr(ridge_of_solve, "STRENGTHS", torch.tensor([1e-14]).double())
+    frames = molecules(20)
+    torch.manual_seed(0)
+    for frame in frames:
+        frame.info["mu"] = torch.randn(3).numpy()
+    ase.io.write("data.xyz", frames)
+    with caplog.at_level(logging.INFO):
+        solved("model", {"mtt::mu": MU}, num_epochs=3)
+    assert "The solution for 'mtt::mu' is worse for the validation set" in caplog.text
+
+
+def test_the_solution_is_exported_and_a_restart_goes_on_from_the_last_epoch():
+    ase.io.write("data.xyz", molecules(20))
+    solved("model", {"mtt::mu": MU}, num_epochs=2)
+    checkpoint = torch.load("model/model.ckpt", weights_only=False)
+    best, latest = (checkpoint[f"{kind}model_state_dict"] for kind in ("best_", ""))
+    head = [name for name in best if "heads.mtt::mu.blocks" in name]
+    assert head and not any(torch.equal(best[n], latest[n]) for n in head)
+    solved("plain", {"mtt::mu": MU}, num_epochs=2, solve_heads=False)
+    plain = torch.load("plain/model.ckpt", weights_only=False)["model_state_dict"]
+    for name, weights in latest.items():
+        if name.startswith("model"):
+            assert torch.equal(weights, plain[name]), name
+
+
+def test_only_as_many_samples_are_kept_as_there_is_room_for(monkeypatch):
+    monkeypatch.setattr(rows_of_solve, "MAX_RANK", 100)
+    rows = Rows()
+    number = 0
+    for _ in range(50):
+        chosen = rows.choose(20)
+        x = (number + chosen).double().reshape(-1, 1, 1).expand(-1, 3, 200)
+        rows.add({"lambda_1_sigma_1": x}, {(0, 0): x[:, :, :2]})
+        number += 20
+    x, y = rows.of_symmetry("lambda_1_sigma_1"), rows.of_irrep(0, 0)
+    assert 40 <= len(x) <= 100
+    assert torch.equal(x[:, :2], y)
+    assert x[:, 0].mean() == pytest.approx(500, abs=150)  # from everywhere
