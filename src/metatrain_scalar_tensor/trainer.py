@@ -67,8 +67,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
             be used.
         :raises RuntimeError: if the loss is no longer finite.
         """
-        check_hypers(self.hypers)
         processes = start_processes(self.hypers, devices)
+        check_hypers(self.hypers, processes.is_distributed)
         logging.info(
             f"Training on {processes.world_size} x {processes.device} with {dtype}"
         )

@@ -82,7 +82,6 @@ def solved(name, targets, frames="data.xyz", **training):
     "kind",
     [
         "scalar",
-        {"cartesian": {"rank": 1}},
         {"cartesian": {"rank": 2}},
         {"cartesian": {"rank": 3}},
     ],

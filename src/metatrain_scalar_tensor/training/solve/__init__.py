@@ -36,6 +36,9 @@ def solve_heads(
         and all(weights.requires_grad for weights in head.parameters())
     }
     before = runner.run(loaders.validation())
+    if len(heads) == 0:
+        logging.info("No head can be solved: all targets have forces or stress")
+        return before
     training = collect_rows(runner, loaders.everything(), heads)
     validation = collect_rows(runner, loaders.validation(), heads)
     old_weights = {
