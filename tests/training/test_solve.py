@@ -3,12 +3,15 @@
 import logging
 from pathlib import Path
 
+import ase.build
 import ase.io
 import pytest
 import torch
 from metatrain.utils.io import load_model
+from omegaconf import OmegaConf
 
-from helpers import molecules, predict
+from files import DATA, PROJECT
+from helpers import assert_same, molecules, predict
 from metatrain_scalar_tensor.training.solve import ridge as ridge_of_solve
 from metatrain_scalar_tensor.training.solve import rows as rows_of_solve
 from metatrain_scalar_tensor.training.solve.ridge import STRENGTHS, Ridge
@@ -124,6 +127,32 @@ def test_what_the_features_can_say_is_found(kind, sample_kind):
     student = solved("student", {"mtt::y": target}, **training)
     found = predict(student, frames, ["mtt::y"], sample_kind)["mtt::y"].block().values
     assert (found - values).abs().max() < 1e-6 * values.abs().max()
+
+
+def test_matrices_of_atoms_and_pairs_are_solved(tmp_path):
+    """Fock matrices of water, whose blocks lack the orbitals that hydrogen has not."""
+    options = OmegaConf.load(PROJECT / "options" / "hamiltonian.yaml")
+    options.training_set.systems.read_from = str(DATA / "hamiltonian/water_sto3g.zip")
+    options.architecture.training.update(num_epochs=1, solve_heads=True)
+    errors = train_in(tmp_path, options)["best_results"]
+    for name in ("mtt::fock_onsite", "mtt::fock_offsite"):  # eV; 10 after one epoch
+        [error] = [value for key, value in errors.items() if key.startswith(name)]
+        assert error < 1e-3
+
+
+def test_tensors_that_vanish_by_symmetry_keep_their_weights():
+    """In a perfect crystal there is no vector, and what is left of it is rounding."""
+    frames = [ase.build.bulk("Cu", a=3.5 + 0.01 * i) for i in range(20)]
+    torch.manual_seed(0)
+    for frame in frames:
+        frame.info["mu"] = 1e-3 * torch.randn(3).numpy()
+    ase.io.write("data.xyz", frames)
+    models = [
+        solved(name, {"mtt::mu": MU}, solve_heads=solve)
+        for name, solve in (("solved", True), ("initial", False))
+    ]
+    states = [model.model.heads()["mtt::mu"].state_dict() for model in models]
+    assert_same(dict(states[0]), dict(states[1]))
 
 
 def test_worse_solutions_are_refused(caplog, monkeypatch):

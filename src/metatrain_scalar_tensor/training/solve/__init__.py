@@ -12,6 +12,11 @@ from .ridge import Ridge, Solution
 from .rows import Rows, collect_rows
 
 
+# root mean square of features times tensors that symmetry makes zero, up to rounding:
+# weights for these would be as large as they are small
+VANISHING = 1e-5
+
+
 def solve_heads(
     model: ScalarTensor, runner: EpochRunner, loaders: Loaders
 ) -> Dict[str, float]:
@@ -50,7 +55,7 @@ def solve_heads(
             _solve_target(name, head, training[name], validation[name])
     after = runner.run(loaders.validation())
     for name, head in heads.items():
-        if _error(name, after) > _error(name, before):
+        if not _error(name, after) <= _error(name, before):  # also where it is NaN
             head.load_state_dict(old_weights[name])
             logging.info(
                 f"The solution for '{name}' is worse for the validation set "
@@ -73,6 +78,8 @@ def _solve_target(name: str, head: Any, training: Rows, validation: Rows) -> Non
     """Solve for all irreps of a target; those of one symmetry have the same rows."""
     for symmetry in training.x:
         x = training.of_symmetry(symmetry)
+        if x.square().mean().sqrt() < VANISHING:
+            continue
         solvers: Dict[bytes, Ridge] = {}
         solutions: List[Solution] = []
         for i, block in enumerate(head.blocks):
