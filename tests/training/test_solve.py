@@ -5,6 +5,7 @@ from pathlib import Path
 
 import ase.build
 import ase.io
+import numpy as np
 import pytest
 import torch
 from metatrain.utils.io import load_model
@@ -153,6 +154,20 @@ def test_tensors_that_vanish_by_symmetry_keep_their_weights():
     ]
     states = [model.model.heads()["mtt::mu"].state_dict() for model in models]
     assert_same(dict(states[0]), dict(states[1]))
+
+
+def test_targets_with_forces_keep_their_weights_beside_others(caplog):
+    frames = molecules(20)
+    rng = np.random.default_rng(0)
+    for frame in frames:
+        frame.info["E"] = rng.normal()
+        frame.arrays["f"] = rng.normal(size=(len(frame), 3))
+    ase.io.write("data.xyz", frames)
+    energy = {"key": "E", "unit": "eV", "forces": {"key": "f"}, "stress": False}
+    with caplog.at_level(logging.INFO):
+        solved("model", {"energy": energy, "mtt::mu": MU}, num_epochs=1)
+    assert "Solved for 'mtt::mu'" in caplog.text
+    assert "Solved for 'energy'" not in caplog.text
 
 
 def test_worse_solutions_are_refused(caplog, monkeypatch):

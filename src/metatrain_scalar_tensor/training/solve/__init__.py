@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import torch
 
 from ...interface.architecture import ScalarTensor
+from ...interface.names import is_stress
 from ..epoch import EpochRunner
 from ..loaders import Loaders
 from .ridge import Ridge, Solution
@@ -22,11 +23,11 @@ def solve_heads(
 ) -> Dict[str, float]:
     """Replace the last weights of targets by the best ones for the present features.
 
-    For every target without gradients, irrep by irrep, this is a ridge regression on
-    the training set. The strength of the ridge is chosen on the validation set, or by
-    generalised cross validation if there are no validation values. A target whose
-    validation error would increase keeps its weights, and so do heads that a
-    fine-tuning must not change.
+    For every target without forces or stress that is no stress itself, irrep by irrep,
+    this is a ridge regression on the training set. The strength of the ridge is chosen
+    on the validation set, or by generalised cross validation if there are no validation
+    values. A target whose validation error would increase keeps its weights, and so do
+    heads that a fine-tuning must not change.
 
     :param model: the model, whose weights are changed in place.
     :param runner: evaluates batches.
@@ -38,6 +39,7 @@ def solve_heads(
         name: head
         for name, head in model.model.heads().items()
         if len(infos[name].gradients) == 0
+        and not is_stress(name)  # whose equations contain the volume
         and all(weights.requires_grad for weights in head.parameters())
     }
     before = runner.run(loaders.validation())

@@ -122,7 +122,8 @@ def collect_rows(
     rows = {name: Rows() for name in heads}
     with _watching(readouts) as seen:
         for batch in batches:
-            predictions = runner.predict(batch, is_training=True)
+            with torch.set_grad_enabled(runner.has_gradients):  # of other targets
+                predictions = runner.predict(batch, is_training=False)
             # what a prediction is multiplied with to be compared in the loss
             ones = {name: mts.ones_like(x) for name, x in predictions.items()}
             factors = runner.as_in_loss(batch.systems, runner.pair_scales(ones, False))
