@@ -47,5 +47,7 @@ def read_history(path: Path) -> Optional[History]:
                 f"'{path}' is not a table of epochs as metatrain writes it: remove it "
                 "to get a report without a picture of the training"
             ) from error
+    if len(epochs) == 0:
+        return None
     columns = np.array(list(epochs.values())).T
     return History(dict(zip(names, columns)), dict(zip(names, units)))
