@@ -139,7 +139,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         latest = copy.deepcopy(model.state_dict())
         if self.selection.model_state is not None:
             model.load_state_dict(self.selection.model_state)
-        results = solve_heads(model, fit.runner, fit.loaders)
+        results = solve_heads(model, fit)
         if self.selection.epoch is not None:
             self.selection.offer(
                 model, self.selection.epoch, results, self.hypers["best_model_metric"]

@@ -135,15 +135,8 @@ class Loaders:
             self._epoch_samplers += epoch_samplers
         self._val: List[DataLoader] = []
         for dataset in val_datasets:
-            source = self._source(dataset)
-            self._val += build_val_dataloaders(
-                [source.dataset],
-                [self._sampler(dataset, shuffle=False)],
-                source.collate_fn,
-                hypers["batch_size"],
-                hypers["max_atoms_per_batch"],
-                source.num_workers,
-            )
+            sampler = self._sampler(dataset, shuffle=False)
+            self._val += self._in_order(self._source(dataset), sampler)
         self.steps_per_epoch = sum(len(loader) for loader in self._train)
 
     def train(self, epoch: int) -> Iterator[Batch]:
@@ -156,14 +149,7 @@ class Loaders:
         """All training structures, in order."""
         loaders: List[DataLoader] = []
         for source in self._train_sources:
-            loaders += build_val_dataloaders(
-                [source.dataset],
-                [None],
-                source.collate_fn,
-                self.hypers["batch_size"],
-                self.hypers["max_atoms_per_batch"],
-                source.num_workers,
-            )
+            loaders += self._in_order(source, None)
         return self._batches(CombinedDataLoader(loaders, shuffle=False))
 
     def validation(self) -> Iterator[Batch]:
@@ -173,6 +159,19 @@ class Loaders:
     def keep_geometry(self, model: ScalarTensor, has_gradients: bool) -> None:
         """Compute what does not change while training: :meth:`Cache.keep_geometry`."""
         self.cache.keep_geometry(model, has_gradients, self.hypers["batch_size"])
+
+    def _in_order(
+        self, source: "_Source", sampler: Optional[DistributedSampler]
+    ) -> List[DataLoader]:
+        """Loaders of all structures of a source, in order."""
+        return build_val_dataloaders(
+            [source.dataset],
+            [sampler],
+            source.collate_fn,
+            self.hypers["batch_size"],
+            self.hypers["max_atoms_per_batch"],
+            source.num_workers,
+        )
 
     def _sampler(self, dataset: Any, **kwargs: bool) -> Optional[DistributedSampler]:
         if not self.processes.is_distributed:

@@ -7,8 +7,7 @@ import torch
 
 from ...interface.architecture import ScalarTensor
 from ...interface.names import is_stress
-from ..epoch import EpochRunner
-from ..loaders import Loaders
+from ..fit import Fit
 from .ridge import Ridge, Solution
 from .rows import Rows, collect_rows
 
@@ -18,9 +17,7 @@ from .rows import Rows, collect_rows
 VANISHING = 1e-5
 
 
-def solve_heads(
-    model: ScalarTensor, runner: EpochRunner, loaders: Loaders
-) -> Dict[str, float]:
+def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
     """Replace the last weights of targets by the best ones for the present features.
 
     For every target without forces or stress that is no stress itself, irrep by irrep,
@@ -30,8 +27,7 @@ def solve_heads(
     heads that a fine-tuning must not change.
 
     :param model: the model, whose weights are changed in place.
-    :param runner: evaluates batches.
-    :param loaders: the batches.
+    :param fit: its training, which has the batches.
     :return: loss and errors of the validation set with the new weights.
     """
     infos = model.dataset_info.targets
@@ -42,12 +38,12 @@ def solve_heads(
         and not is_stress(name)  # whose equations contain the volume
         and all(weights.requires_grad for weights in head.parameters())
     }
-    before = runner.run(loaders.validation())
+    before = fit.validate()
     if len(heads) == 0:
         logging.info("No head can be solved: all targets have forces or stress")
         return before
-    training = collect_rows(runner, loaders.everything(), heads)
-    validation = collect_rows(runner, loaders.validation(), heads)
+    training = collect_rows(fit.runner, fit.loaders.everything(), heads)
+    validation = collect_rows(fit.runner, fit.loaders.validation(), heads)
     old_weights = {
         name: {key: weights.clone() for key, weights in head.state_dict().items()}
         for name, head in heads.items()
@@ -55,16 +51,18 @@ def solve_heads(
     for name, head in heads.items():
         if len(training[name].x) > 0:
             _solve_target(name, head, training[name], validation[name])
-    after = runner.run(loaders.validation())
+    after = fit.validate()
+    has_refused = False
     for name, head in heads.items():
         if not _error(name, after) <= _error(name, before):  # also where it is NaN
+            has_refused = True
             head.load_state_dict(old_weights[name])
             logging.info(
                 f"The solution for '{name}' is worse for the validation set "
                 f"({_error(name, after):.3g}) than the weights so far "
                 f"({_error(name, before):.3g}), which stay"
             )
-    return runner.run(loaders.validation())
+    return fit.validate() if has_refused else after
 
 
 def _error(name: str, results: Dict[str, float]) -> float:
