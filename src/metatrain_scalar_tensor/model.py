@@ -13,6 +13,7 @@ from .long_range import LongRange
 from .messages import Messages
 from .network import EmbeddedNetwork, SeparateNetworks
 from .readout import AtomPairs, ExchangeSymmetry, Readout, TargetBlock
+from .readout.atom_pairs import NUM_PARTS
 from .readout.heads import TargetHead
 from .structures import EdgeFunctions, Structures
 
@@ -78,7 +79,7 @@ class Model(torch.nn.Module):
             self.neighbor_sum = NeighborSum(expansion, self.num_features, num_sums)
             num_channels += num_sums
         self.atom_pairs: Optional[AtomPairs] = None  # made for the first pair target
-        pair_channels = 3 * hypers["atom_pairs"]["num_channels"]
+        pair_channels = NUM_PARTS * hypers["atom_pairs"]["num_channels"]
         self.readouts = torch.nn.ModuleDict(
             {
                 center: Readout(

@@ -13,6 +13,10 @@ from ..structures import Structures, read_neighbor_list
 from ..structures.radial import RadialFunctions
 
 
+# of the density of a pair: both atoms, and the vector between them
+NUM_PARTS = 3
+
+
 class PairFeatures(NamedTuple):
     """Features and density of pairs of atoms, in both orders."""
 
@@ -94,7 +98,6 @@ class AtomPairs(torch.nn.Module):
         self.num_components = [2 * l + 1 for l in range(max_angular + 1)]
         self.harmonics = SphericalHarmonics(max_angular)
         num_channels = hypers["num_channels"]
-        self.num_channels = 3 * num_channels  # in the density of a pair
         self.of_first, self.of_second = [
             torch.nn.ModuleList(
                 Contraction(num_inputs, num_channels) for _ in self.num_components
