@@ -21,25 +21,23 @@ class Ridge:
     r"""The minima of :math:`|X w - y|^2 + \alpha |w|^2` for all :math:`\alpha`.
 
     .. math::
-        w(\alpha) = V \frac{t}{s^2 + \alpha}, \qquad t = V^T X^T y, \qquad
-        X^T X = V s^2 V^T
+        w(\alpha) = V \frac{1}{s^2 + \alpha} V^T X^T y
+        = X^T U \frac{1}{s^2 + \alpha} U^T y
 
-    with the eigenvectors of :math:`X^T X` or, where rows are fewer than columns, those
-    of :math:`X X^T = U s^2 U^T`, with :math:`V = X^T U / s` (Hoerl and Kennard,
-    `Technometrics 12, 55 (1970) <https://doi.org/10.1080/00401706.1970.10488634>`_).
+    with the eigenvectors of :math:`X^T X = V s^2 V^T` or, where rows are fewer than
+    columns, of :math:`X X^T = U s^2 U^T` (Hoerl and Kennard, `Technometrics 12, 55
+    (1970) <https://doi.org/10.1080/00401706.1970.10488634>`_). The two forms are not
+    mixed: V from U would be wrong by the rounding of the largest eigenvalue, which is
+    more than the smallest that count.
 
     :param x: float64, ``(rows, columns)``
     """
 
     def __init__(self, x: torch.Tensor) -> None:
         self.x = x
-        is_wide = x.shape[0] < x.shape[1]
-        squares, vectors = torch.linalg.eigh(x @ x.T if is_wide else x.T @ x)
-        is_kept = squares > 1e-16 * squares.max()  # the others are rounding
-        self.squares, vectors = squares[is_kept], vectors[:, is_kept]  # (rank,)
-        if is_wide:
-            vectors = x.T @ vectors / self.squares.sqrt()
-        self.vectors = vectors  # V, (columns, rank)
+        self.is_wide = x.shape[0] < x.shape[1]
+        squares, self.vectors = torch.linalg.eigh(x @ x.T if self.is_wide else x.T @ x)
+        self.squares = squares.clamp(min=0.0)  # (rank,), below are rounding errors
 
     def solve(
         self,
@@ -62,23 +60,28 @@ class Ridge:
         :param validation: other rows ``(other rows, columns)`` and their properties.
         :return: the weights.
         """
-        t = self.vectors.T @ (self.x.T @ y)  # (rank, properties)
+        squares = self.squares.unsqueeze(1)
+        if self.is_wide:
+            left, t = self.x.T @ self.vectors, self.vectors.T @ y  # (rank, properties)
+        else:
+            left, t = self.vectors, self.vectors.T @ (self.x.T @ y)
         alphas = STRENGTHS.to(y.device) * self.squares.max()
-        shares = self.squares.unsqueeze(1) / (self.squares.unsqueeze(1) + alphas)
-        num_parameters = shares.sum(0)  # (strengths,)
+        num_parameters = (squares / (squares + alphas)).sum(0)  # (strengths,)
         errors = []
         if validation is not None:
-            projected = validation[0] @ self.vectors  # (other rows, rank)
+            projected = validation[0] @ left  # (other rows, rank)
         for alpha, number in zip(alphas, num_parameters):
-            w = t / (self.squares.unsqueeze(1) + alpha)
+            w = t / (squares + alpha)
             if validation is not None:
                 errors.append((projected @ w - validation[1]).square().sum())
             else:
-                residual = y.square().sum() - (w * (2 * t)).sum()
-                residual = residual + (self.squares.unsqueeze(1) * w * w).sum()
+                if self.is_wide:
+                    residual = (alpha * w).square().sum()
+                else:
+                    residual = y.square().sum() - (w * (2 * t - squares * w)).sum()
                 errors.append(residual.clamp(min=0.0) / (len(y) - number).square())
         best = int(torch.stack(errors).argmin())
-        w = t / (self.squares.unsqueeze(1) + alphas[best])
+        w = t / (squares + alphas[best])
         return Solution(
-            self.vectors @ w, float(STRENGTHS[best]), float(num_parameters[best])
+            left @ w, float(STRENGTHS[best]), float(num_parameters[best])
         )
