@@ -5,6 +5,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Union
 
 import torch
 from metatomic.torch import NeighborListOptions
+from torch.nn.functional import layer_norm
 
 from .density import Density, NeighborSum, Surroundings
 from .documentation import ModelHypers
@@ -12,7 +13,7 @@ from .invariants import ChannelwiseInvariants, PowerSpectrum
 from .long_range import LongRange
 from .messages import Messages
 from .network import EmbeddedNetwork, SeparateNetworks
-from .readout import AtomPairs, ExchangeSymmetry, Readout, TargetBlock
+from .readout import AtomPairs, Centers, ExchangeSymmetry, Readout, TargetBlock
 from .readout.atom_pairs import NUM_PARTS
 from .readout.heads import TargetHead
 from .structures import EdgeFunctions, Structures
@@ -80,10 +81,14 @@ class Model(torch.nn.Module):
             num_channels += num_sums
         self.atom_pairs: Optional[AtomPairs] = None  # made for the first pair target
         pair_channels = NUM_PARTS * hypers["atom_pairs"]["num_channels"]
+        num_scalars = {
+            "atom": (self.num_features, self.invariants.size, num_types),
+            "atom_pair": (self.num_features, 0, 0),
+        }
         self.readouts = torch.nn.ModuleDict(
             {
                 center: Readout(
-                    hypers["tensor_basis"], max_angular, channels, self.num_features
+                    hypers["tensor_basis"], max_angular, channels, *num_scalars[center]
                 )
                 for center, channels in (
                     ("atom", num_channels),
@@ -113,7 +118,7 @@ class Model(torch.nn.Module):
         density, edges = surroundings.density, surroundings.edges
         if self.messages is not None:
             density = self.messages(density, edges)  # (atoms, 2l + 1, channels)
-        invariants = self.invariants(density)  # (atoms, invariants)
+        invariants = layer_norm(self.invariants(density), [self.invariants.size])
         features = self.network(invariants, structures.types)  # (atoms, features)
         if self.long_range is not None:
             features = features + self.long_range(structures, features)
@@ -124,15 +129,18 @@ class Model(torch.nn.Module):
         values: Dict[str, List[torch.Tensor]] = {}
         if self.atom_pairs is not None and self.has_pairs(targets):
             pairs = self.atom_pairs(structures, density, features)
+            centers = Centers(pairs.features, pairs.features[:, :0], pairs.first)
             values = self.readouts["atom_pair"](
-                pairs.features, pairs.density, targets, pairs.opposite
+                centers, pairs.density, targets, pairs.opposite
             )
             if atoms is not None:
                 values = _of_first_atoms(values, pairs.first, atoms, len(features))
+        centers = Centers(features, invariants, structures.types)
         if atoms is not None:
-            density, features = [x[atoms] for x in density], features[atoms]
-        values.update(self.readouts["atom"](features, density, targets))
-        return Prediction(values, features)
+            density = [x[atoms] for x in density]
+            centers = Centers(features[atoms], invariants[atoms], centers.types[atoms])
+        values.update(self.readouts["atom"](centers, density, targets))
+        return Prediction(values, centers.features)
 
     @torch.jit.export
     def look(self, structures: Structures) -> Surroundings:
@@ -225,6 +233,8 @@ class Model(torch.nn.Module):
         """
         self.density.add_types(atomic_types, known)
         self.network.add_types(len(atomic_types), known)  # type: ignore[operator]
+        readout: Any = self.readouts["atom"]
+        readout.add_types(len(atomic_types), known)
 
     def reach(self) -> float:
         """The largest distance of atoms that a prediction depends on."""

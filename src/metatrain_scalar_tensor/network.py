@@ -16,7 +16,7 @@ def _perceptron(num_inputs: int, width: int, num_layers: int) -> torch.nn.Sequen
 
 
 class SeparateNetworks(torch.nn.Module):
-    """A layer-normalised multilayer perceptron for each center type.
+    """A multilayer perceptron for each center type.
 
     Behler and Parrinello, `PRL 98, 146401 (2007)
     <https://doi.org/10.1103/PhysRevLett.98.146401>`_.
@@ -33,11 +33,7 @@ class SeparateNetworks(torch.nn.Module):
         super().__init__()
         self.width = width
         self.networks = torch.nn.ModuleList(
-            torch.nn.Sequential(
-                torch.nn.LayerNorm(num_inputs),
-                _perceptron(num_inputs, width, num_layers),
-            )
-            for _ in range(num_types)
+            _perceptron(num_inputs, width, num_layers) for _ in range(num_types)
         )
 
     def forward(
@@ -45,7 +41,7 @@ class SeparateNetworks(torch.nn.Module):
     ) -> torch.Tensor:
         """Apply the network of its type to each atom.
 
-        :param invariants: ``(atoms, num_inputs)``
+        :param invariants: with a variance of one for every atom, ``(atoms, num_inputs)``
         :param center_type: index of the type, ``(atoms,)``
         :return: features, ``(atoms, width)``
         """
@@ -62,7 +58,7 @@ class SeparateNetworks(torch.nn.Module):
 
 
 class EmbeddedNetwork(torch.nn.Module):
-    r"""One layer-normalised multilayer perceptron for all center types.
+    r"""One multilayer perceptron for all center types.
 
     The first hidden layer is :math:`\mathrm{SiLU}(s_q \odot W p + t_q)` with a learned
     scale and shift for each center type :math:`q`.
@@ -78,7 +74,6 @@ class EmbeddedNetwork(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.width = width
-        self.norm = torch.nn.LayerNorm(num_inputs)
         self.first = torch.nn.Linear(num_inputs, width)
         self.scale = torch.nn.Parameter(1.0 + 0.1 * torch.randn(num_types, width))
         self.shift = torch.nn.Parameter(0.1 * torch.randn(num_types, width))
@@ -89,11 +84,11 @@ class EmbeddedNetwork(torch.nn.Module):
     ) -> torch.Tensor:
         """Apply the network.
 
-        :param invariants: ``(atoms, num_inputs)``
+        :param invariants: with a variance of one for every atom, ``(atoms, num_inputs)``
         :param center_type: index of the type, ``(atoms,)``
         :return: features, ``(atoms, width)``
         """
-        hidden = self.first(self.norm(invariants))  # (atoms, width)
+        hidden = self.first(invariants)  # (atoms, width)
         hidden = self.scale[center_type] * hidden + self.shift[center_type]
         return self.rest(torch.nn.functional.silu(hidden))
 

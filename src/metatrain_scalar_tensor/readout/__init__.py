@@ -1,6 +1,6 @@
 """From the features and the density of centers to the values of targets."""
 
-from typing import Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set
 
 import torch
 
@@ -8,7 +8,7 @@ from ..basis import TensorBases
 from ..documentation import TensorBasisHypers
 from .atom_pairs import AtomPairs
 from .exchange import ExchangeSymmetry, exchange_symmetry
-from .heads import TargetHead
+from .heads import Centers, TargetHead
 from .irreps import TargetBlock, center_of, target_blocks
 
 
@@ -19,6 +19,9 @@ class Readout(torch.nn.Module):
     :param max_angular: largest angular channel of the density.
     :param num_channels: number of channels of the density.
     :param num_features: number of features of a center.
+    :param num_invariants: number of invariants, in which scalars have a linear term;
+        zero for none.
+    :param num_types: number of center types.
     """
 
     def __init__(
@@ -27,9 +30,13 @@ class Readout(torch.nn.Module):
         max_angular: int,
         num_channels: int,
         num_features: int,
+        num_invariants: int,
+        num_types: int,
     ) -> None:
         super().__init__()
         self.num_features = num_features
+        self.num_invariants = num_invariants
+        self.num_types = num_types
         self.bases = TensorBases(hypers, max_angular, num_channels)
         self.heads = torch.nn.ModuleDict()  # one for every target
 
@@ -48,7 +55,8 @@ class Readout(torch.nn.Module):
         :raises ValueError: if there are no tensors of its symmetry.
         """
         try:
-            head = TargetHead(blocks, self.num_features, self.bases, exchange)
+            sizes = (self.num_features, self.num_invariants, self.num_types)
+            head = TargetHead(blocks, self.bases, *sizes, exchange)
         except ValueError as error:
             raise ValueError(f"target '{name}': {error}") from error
         self.heads[name] = head
@@ -59,6 +67,14 @@ class Readout(torch.nn.Module):
         for name in set(self.heads) - names:
             del self.heads[name]
         self.bases.keep(set(self.symmetries(list(self.heads))))
+
+    @torch.jit.unused
+    def add_types(self, num_types: int, known: torch.Tensor) -> None:
+        """Add center types; ``known`` has the positions of the known ones among all."""
+        self.num_types = num_types
+        head: Any
+        for head in self.heads.values():
+            head.add_types(num_types, known)
 
     @torch.jit.unused
     def only_used_by(self, names: Set[str]) -> List[torch.nn.Module]:
@@ -102,14 +118,14 @@ class Readout(torch.nn.Module):
 
     def forward(
         self,
-        features: torch.Tensor,
+        centers: Centers,
         density: List[torch.Tensor],
         names: List[str],
         opposite: Optional[torch.Tensor] = None,
     ) -> Dict[str, List[torch.Tensor]]:
         """Predict targets: coefficients times tensors.
 
-        :param features: ``(centers, num_features)``
+        :param centers: scalars of the centers.
         :param density: for every ``l``, ``(centers, 2l + 1, num_channels)``
         :param names: the targets to predict; other names are ignored.
         :param opposite: index of each pair with its atoms exchanged, ``(centers,)``;
@@ -120,12 +136,13 @@ class Readout(torch.nn.Module):
         values: Dict[str, List[torch.Tensor]] = {}
         for name, head in self.heads.items():
             if name in names:
-                values[name] = head(features, bases, opposite)
+                values[name] = head(centers, bases, opposite)
         return values
 
 
 __all__ = [
     "AtomPairs",
+    "Centers",
     "ExchangeSymmetry",
     "Readout",
     "TargetBlock",

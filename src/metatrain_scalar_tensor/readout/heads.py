@@ -1,28 +1,51 @@
 """From features and tensors to the values of a target."""
 
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 import torch
 
 from ..basis import TensorBases, basis_name
-from ..o3 import on_components
+from ..o3 import Irrep, on_components
 from .exchange import ExchangeSymmetry
 from .irreps import TargetBlock
+from .linear import LinearTerm
+
+
+class Centers(NamedTuple):
+    """What is known about the scalars of atoms or of pairs of atoms."""
+
+    features: torch.Tensor
+    """Output of the network, ``(centers, num_features)``"""
+    invariants: torch.Tensor
+    """Normalised invariants, ``(centers, num_invariants)``"""
+    types: torch.Tensor
+    """Index of the type of each center, ``(centers,)``"""
 
 
 class BlockHead(torch.nn.Module):
     r"""One block of a target: :math:`\sum_b c_b B_b` for each of its irreps.
 
+    Scalars have a :class:`LinearTerm` besides.
+
     :param block: irreps and shape of the block.
-    :param num_features: number of features; the coefficients are linear in them.
     :param num_tensors: number of tensors of each irrep.
+    :param num_features: number of features; the coefficients are linear in them.
+    :param num_invariants: number of invariants; zero for no linear terms.
+    :param num_types: number of center types.
     """
 
     shape: List[int]  # lengths of the component axes
     change_of_basis: torch.Tensor  # (Σ (2λ + 1), components of the block)
 
+    scalars: torch.Tensor  # positions of the scalars among the Σ (2λ + 1) components
+
     def __init__(
-        self, block: TargetBlock, num_features: int, num_tensors: List[int]
+        self,
+        block: TargetBlock,
+        num_tensors: List[int],
+        num_features: int,
+        num_invariants: int,
+        num_types: int,
     ) -> None:
         super().__init__()
         self.shape = block.shape
@@ -43,33 +66,54 @@ class BlockHead(torch.nn.Module):
         change = torch.empty(0) if change is None else change.flatten(1)
         self.register_buffer("change_of_basis", change, persistent=False)
 
+        scalars = [
+            sum(self.num_components[:i])
+            for i, irrep in enumerate(block.irreps)
+            if irrep == Irrep(0, 1)
+        ]
+        self.register_buffer("scalars", torch.tensor(scalars), persistent=False)
+        self.linear: Optional[LinearTerm] = None
+        if len(scalars) > 0 and num_invariants > 0:
+            num_outputs = len(scalars) * self.num_properties
+            self.linear = LinearTerm(num_types, num_invariants, num_outputs)
+
     def forward(
-        self, features: torch.Tensor, bases: Dict[str, torch.Tensor]
+        self,
+        last_layer: torch.Tensor,
+        centers: Centers,
+        bases: Dict[str, torch.Tensor],
     ) -> torch.Tensor:
         """Evaluate the block.
 
-        :param features: ``(centers, num_features)``
+        :param last_layer: the inputs of the last layer, ``(centers, num_features)``
+        :param centers: scalars of the centers.
         :param bases: the tensors of every symmetry, ``(centers, 2λ + 1, num_tensors)``
         :return: ``(centers, *components, properties)``
         """
         spherical: List[torch.Tensor] = []
         for i, linear in enumerate(self.coefficients):
-            c = linear(features).reshape(
-                features.shape[0], self.num_tensors[i], self.num_properties
+            c = linear(last_layer).reshape(
+                len(last_layer), self.num_tensors[i], self.num_properties
             )  # (centers, tensors, properties)
             spherical.append(bases[self.basis_names[i]] @ c)
         values = torch.cat(spherical, dim=1)  # (centers, Σ (2λ + 1), properties)
+        if self.linear is not None:
+            terms = self.linear(centers.invariants, centers.types)
+            terms = terms.reshape(len(terms), -1, self.num_properties)
+            values = values.index_add(1, self.scalars, terms)
         if not self.is_irreducible:
             values = on_components(self.change_of_basis.T, values)
-        return values.reshape([features.shape[0]] + self.shape + [self.num_properties])
+        return values.reshape([len(last_layer)] + self.shape + [self.num_properties])
 
 
 class TargetHead(torch.nn.Module):
     """One target of atoms or of pairs: its last-layer features and its blocks.
 
     :param blocks: irreps and shape of each block.
-    :param num_features: number of features of a center.
     :param bases: the tensors, to which those of missing irreps are added.
+    :param num_features: number of features of a center.
+    :param num_invariants: number of invariants; zero for no linear terms.
+    :param num_types: number of center types.
     :param exchange: symmetry under exchange of atoms or indices, if any.
     :raises ValueError: if there are no tensors of a symmetry.
     """
@@ -77,8 +121,10 @@ class TargetHead(torch.nn.Module):
     def __init__(
         self,
         blocks: List[TargetBlock],
-        num_features: int,
         bases: TensorBases,
+        num_features: int,
+        num_invariants: int,
+        num_types: int,
         exchange: Optional[ExchangeSymmetry],
     ) -> None:
         super().__init__()
@@ -91,7 +137,8 @@ class TargetHead(torch.nn.Module):
         self.blocks = torch.nn.ModuleList()
         for block in blocks:
             num_tensors = [bases.num_tensors(irrep) for irrep in block.irreps]
-            self.blocks.append(BlockHead(block, num_features, num_tensors))
+            sizes = (num_features, num_invariants, num_types)
+            self.blocks.append(BlockHead(block, num_tensors, *sizes))
         self.basis_names = sorted({basis_name(irrep) for irrep in irreps})
         self.exchange = exchange
 
@@ -100,7 +147,7 @@ class TargetHead(torch.nn.Module):
     def predict_zero(self) -> None:
         """Set all coefficients to zero, for targets with nothing left to learn."""
         for block in self.blocks:
-            for weights in block.coefficients.parameters():  # type: ignore[union-attr]
+            for weights in block.parameters():
                 weights.zero_()
 
     @torch.jit.export
@@ -108,23 +155,31 @@ class TargetHead(torch.nn.Module):
         """The inputs of the last linear layer, ``(centers, num_features)``."""
         return self.hidden(features)
 
+    @torch.jit.unused
+    def add_types(self, num_types: int, known: torch.Tensor) -> None:
+        """Add center types; ``known`` has the positions of the known ones among all."""
+        block: Any  # mypy takes its modules for tensors
+        for block in self.blocks:
+            if block.linear is not None:
+                block.linear.add_types(num_types, known)
+
     def forward(
         self,
-        features: torch.Tensor,
+        centers: Centers,
         bases: Dict[str, torch.Tensor],
         opposite: Optional[torch.Tensor],
     ) -> List[torch.Tensor]:
         """Predict the contributions of atoms to the target, or its values for pairs.
 
-        :param features: ``(centers, num_features)``
+        :param centers: scalars of the centers.
         :param bases: the tensors of every symmetry, ``(centers, 2λ + 1, num_tensors)``
         :param opposite: as in :meth:`Readout.forward`.
         :return: for every block, ``(centers, *components, properties)``
         """
-        last_layer = self.last_layer_features(features)
+        last_layer = self.last_layer_features(centers.features)
         values: List[torch.Tensor] = []
         for block in self.blocks:
-            values.append(block(last_layer, bases))
+            values.append(block(last_layer, centers, bases))
         if self.exchange is not None:
             values = self.exchange(values, opposite)
         return values

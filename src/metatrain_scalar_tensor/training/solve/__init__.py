@@ -9,7 +9,7 @@ from ...interface.architecture import ScalarTensor
 from ...interface.names import is_stress
 from ..fit import Fit
 from .ridge import Ridge, Solution
-from .rows import Rows, collect_rows
+from .rows import SCALARS, Rows, collect_rows
 
 
 # root mean square of features times tensors that symmetry makes zero, up to rounding:
@@ -125,9 +125,24 @@ def _other_rows(
 def _set_weights(
     block: Any, irrep: int, properties: torch.Tensor, weights: torch.Tensor
 ) -> None:
-    """Give a block the weights of one irrep, ``(tensors · features, properties)``."""
+    """Give a block the weights of one irrep.
+
+    :param block: the block.
+    :param irrep: number of the irrep.
+    :param properties: those that are set.
+    :param weights: ``(tensors · features, properties)``, and for scalars those of the
+        linear term in additional rows.
+    """
     linear, num_tensors = block.coefficients[irrep], block.num_tensors[irrep]
-    shape = (num_tensors, block.num_properties, linear.in_features)
+    num_features = linear.in_features
+    shape = (num_tensors, block.num_properties, num_features)
+    of_tensors = weights[: num_tensors * num_features]
+    of_tensors = of_tensors.reshape(num_tensors, num_features, len(properties))
     all_weights = linear.weight.view(shape)
-    new = weights.reshape(num_tensors, linear.in_features, len(properties))
-    all_weights[:, properties] = new.transpose(1, 2).to(all_weights)
+    all_weights[:, properties] = of_tensors.transpose(1, 2).to(all_weights)
+    if block.basis_names[irrep] == SCALARS and block.linear is not None:
+        num_types, _, num_inputs = block.linear.weight.shape
+        number = block.basis_names[:irrep].count(SCALARS)  # among the scalars
+        outputs = number * block.num_properties + properties
+        terms = weights[num_features:].reshape(num_types, num_inputs, len(properties))
+        block.linear.weight[:, outputs] = terms.transpose(1, 2).to(all_weights)

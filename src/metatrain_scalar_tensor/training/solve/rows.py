@@ -7,12 +7,16 @@ import metatensor.torch as mts
 import torch
 from metatensor.torch import TensorMap
 
+from ...basis import basis_name
+from ...o3 import Irrep
+from ...readout import Centers
 from ..cache import Batch
 from ..epoch import EpochRunner
 
 
-Centers = Tuple[torch.Tensor, List[torch.Tensor]]  # features and density
+Seen = Tuple[Centers, List[torch.Tensor]]  # scalars and density of the centers
 
+SCALARS = basis_name(Irrep(0, 1))
 MAX_RANK = 3000  # of the equations; takes about 10 s
 MAX_NUMBERS = 2**27  # in the left sides of one symmetry: 1 GiB
 
@@ -86,9 +90,9 @@ def _is_too_large(num_samples: int, x: torch.Tensor) -> bool:
 
 
 @contextmanager
-def _watching(readouts: Dict[str, Any]) -> Iterator[Dict[str, Centers]]:
+def _watching(readouts: Dict[str, Any]) -> Iterator[Dict[str, Seen]]:
     """Inside of this context, what the readouts are called with is kept."""
-    seen: Dict[str, Centers] = {}
+    seen: Dict[str, Seen] = {}
 
     def keep(center: str) -> Any:
         def hook(module: Any, inputs: Any) -> None:
@@ -130,9 +134,9 @@ def collect_rows(
             num_atoms = [len(system) for system in batch.systems]
             for name in set(heads) & set(batch.targets):
                 center = "atom_pair" if name in readouts["atom_pair"].heads else "atom"
-                features, density = seen[center]
+                centers, density = seen[center]
                 bases = readouts[center].bases(density, heads[name].basis_names)
-                features = heads[name].last_layer_features(features)
+                features = heads[name].last_layer_features(centers.features)
                 target = batch.targets[name]
                 is_sum = target.block(0).samples.names == ["system"]
                 chosen = rows[name].choose(len(target.block(0).samples))
@@ -140,6 +144,12 @@ def collect_rows(
                     symmetry: _left_side(features, tensors, chosen, num_atoms * is_sum)
                     for symmetry, tensors in bases.items()
                 }
+                linear = next((b.linear for b in heads[name].blocks if b.linear), None)
+                if linear is not None:
+                    terms = linear.columns(centers.invariants, centers.types)
+                    one = bases[SCALARS]
+                    terms = _left_side(terms, one, chosen, num_atoms * is_sum)
+                    x[SCALARS] = torch.cat([x[SCALARS], terms], dim=2)
                 y = _right_sides(
                     heads[name], target, factors[name], chosen, num_atoms * is_sum
                 )
