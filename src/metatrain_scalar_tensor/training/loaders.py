@@ -152,6 +152,16 @@ class Loaders:
             loaders += self._in_order(source, None)
         return self._batches(CombinedDataLoader(loaders, shuffle=False))
 
+    @property
+    def num_training(self) -> int:
+        """Number of training structures."""
+        return sum(len(source.dataset) for source in self._train_sources)
+
+    @property
+    def num_validation(self) -> int:
+        """Number of validation structures."""
+        return sum(len(loader.dataset) for loader in self._val)
+
     def validation(self) -> Iterator[Batch]:
         """The validation batches, in order."""
         return self._batches(CombinedDataLoader(self._val, shuffle=False))

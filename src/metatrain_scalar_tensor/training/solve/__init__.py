@@ -1,6 +1,7 @@
 """The last weights in closed form: predictions are linear in them."""
 
 import logging
+import math
 from typing import Any, Dict, List, Optional, Tuple
 
 import torch
@@ -20,7 +21,7 @@ VANISHING = 1e-5
 def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
     """Replace the last weights of targets by the best ones for the present features.
 
-    For every target without forces or stress that is no stress itself, irrep by irrep,
+    For every target, irrep by irrep,
     this is a ridge regression on the training set. The strength of the ridge is chosen
     on the validation set, or by generalised cross validation if there are no validation
     values. A target whose validation error would increase keeps its weights, and so do
@@ -34,16 +35,22 @@ def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
     heads = {
         name: head
         for name, head in model.model.heads().items()
-        if len(infos[name].gradients) == 0
-        and not is_stress(name)  # whose equations contain the volume
+        if not is_stress(name)  # whose equations contain the volume
+        and (model.model.long_range is None or len(infos[name].gradients) == 0)
         and all(weights.requires_grad for weights in head.parameters())
     }
     before = fit.validate()
     if len(heads) == 0:
-        logging.info("No head can be solved: all targets have forces or stress")
+        logging.info("No head can be solved")
         return before
-    training = collect_rows(fit.runner, fit.loaders.everything(), heads)
-    validation = collect_rows(fit.runner, fit.loaders.validation(), heads)
+    loaders = fit.loaders
+    training, validation = [
+        collect_rows(fit.runner, batches, number, heads)
+        for batches, number in (
+            (loaders.everything(), loaders.num_training),
+            (loaders.validation(), loaders.num_validation),
+        )
+    ]
     old_weights = {
         name: {key: weights.clone() for key, weights in head.state_dict().items()}
         for name, head in heads.items()
@@ -66,12 +73,22 @@ def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
 
 
 def _error(name: str, results: Dict[str, float]) -> float:
-    """The RMSE of a target, summed over its blocks; zero without validation values."""
-    return sum(
+    """The RMSE of a target, summed over its blocks; zero without validation values.
+
+    Times those of forces and stress, as in the default metric for the best epoch.
+    """
+    errors = {key: value for key, value in results.items() if "RMSE" in key}
+    of_values = [
         value
-        for key, value in results.items()
-        if "RMSE" in key and (key == name or key.startswith((f"{name} ", f"{name}(")))
-    )
+        for key, value in errors.items()
+        if key.startswith((f"{name} ", f"{name}("))
+    ]
+    of_gradients = [
+        value
+        for key, value in errors.items()
+        if key.startswith(f"{name}_") and "_gradients " in key
+    ]
+    return sum(of_values) * math.prod(of_gradients)
 
 
 def _solve_target(name: str, head: Any, training: Rows, validation: Rows) -> None:

@@ -10,8 +10,10 @@ from metatensor.torch import TensorMap
 from ...basis import basis_name
 from ...o3 import Irrep
 from ...readout import Centers
+from ...structures import Structures
 from ..cache import Batch
 from ..epoch import EpochRunner
+from .derivatives import derivative_rows
 
 
 Seen = Tuple[Centers, List[torch.Tensor]]  # scalars and density of the centers
@@ -43,14 +45,14 @@ class Rows:
         """For every block and irrep, ``(samples, 2λ + 1, properties)``; may be NaN"""
         self.num_samples = 0
         self._rate = 1.0  # the fraction of samples that are kept
-        self._generator = torch.Generator().manual_seed(0)
+        self.generator = torch.Generator().manual_seed(0)
 
     def choose(self, num_samples: int) -> torch.Tensor:
         """The samples of a batch to be kept.
 
         :param num_samples: number of samples of the batch.
         """
-        random = torch.rand(num_samples, generator=self._generator)
+        random = torch.rand(num_samples, generator=self.generator)
         return torch.where(random < self._rate)[0]
 
     def add(
@@ -67,7 +69,7 @@ class Rows:
             self.y.setdefault(irrep, []).append(values)
         self.num_samples += len(next(iter(x.values())))
         while any(_is_too_large(self.num_samples, values) for values in x.values()):
-            random = torch.randperm(self.num_samples, generator=self._generator)
+            random = torch.randperm(self.num_samples, generator=self.generator)
             kept = random[: self.num_samples // 2].sort().values
             for parts in (*self.x.values(), *self.y.values()):
                 parts[:] = [torch.cat(parts)[kept]]
@@ -113,48 +115,99 @@ def _watching(readouts: Dict[str, Any]) -> Iterator[Dict[str, Seen]]:
 
 @torch.no_grad()
 def collect_rows(
-    runner: EpochRunner, batches: Iterable[Batch], heads: Mapping[str, Any]
+    runner: EpochRunner,
+    batches: Iterable[Batch],
+    num_structures: int,
+    heads: Mapping[str, Any],
 ) -> Dict[str, Rows]:
     """Set up the equations of some targets.
 
     :param runner: evaluates batches.
     :param batches: the data.
-    :param heads: the heads of targets without gradients.
+    :param num_structures: number of structures in them.
+    :param heads: the heads of the targets.
     :return: the equations of every target, in float64 on the CPU.
     """
-    readouts: Dict[str, Any] = dict(runner.module.model.readouts.items())
+    model = runner.module.model
+    readouts: Dict[str, Any] = dict(model.readouts.items())
     rows = {name: Rows() for name in heads}
+    num_components = max(1, MAX_RANK // max(num_structures, 1) - 1)
     with _watching(readouts) as seen:
         for batch in batches:
-            with torch.set_grad_enabled(runner.has_gradients):  # of other targets
+            with torch.set_grad_enabled(runner.has_gradients):
                 predictions = runner.predict(batch, is_training=False)
             # what a prediction is multiplied with to be compared in the loss
             ones = {name: mts.ones_like(x) for name, x in predictions.items()}
             factors = runner.as_in_loss(batch.systems, runner.pair_scales(ones, False))
             num_atoms = [len(system) for system in batch.systems]
-            for name in set(heads) & set(batch.targets):
+            for name in sorted(set(heads) & set(batch.targets)):
+                head, target = heads[name], batch.targets[name]
                 center = "atom_pair" if name in readouts["atom_pair"].heads else "atom"
                 centers, density = seen[center]
-                bases = readouts[center].bases(density, heads[name].basis_names)
-                features = heads[name].last_layer_features(centers.features)
-                target = batch.targets[name]
+                bases = readouts[center].bases(density, head.basis_names)
                 is_sum = target.block(0).samples.names == ["system"]
                 chosen = rows[name].choose(len(target.block(0).samples))
-                x = {
-                    symmetry: _left_side(features, tensors, chosen, num_atoms * is_sum)
-                    for symmetry, tensors in bases.items()
-                }
-                linear = next((b.linear for b in heads[name].blocks if b.linear), None)
-                if linear is not None:
-                    terms = linear.columns(centers.invariants, centers.types)
-                    one = bases[SCALARS]
-                    terms = _left_side(terms, one, chosen, num_atoms * is_sum)
-                    x[SCALARS] = torch.cat([x[SCALARS], terms], dim=2)
+                x: Dict[str, torch.Tensor] = {}
+                for symmetry, tensors in bases.items():
+                    features = _columns(head, centers, symmetry)
+                    x[symmetry] = _left_side(
+                        features, tensors, chosen, num_atoms * is_sum
+                    )
                 y = _right_sides(
-                    heads[name], target, factors[name], chosen, num_atoms * is_sum
+                    head, target, factors[name], chosen, num_atoms * is_sum
                 )
+                if len(target.block(0).gradients_list()) > 0:
+                    # rows of values and of gradients, weighted as in the loss
+                    weights = runner.loss.metadata[name]
+                    size = weights["weight"] ** 0.5 * _total_factors(
+                        factors[name].block(0).values, num_atoms, chosen
+                    )
+                    x[SCALARS], y[0, 0] = size * x[SCALARS], size * y[0, 0]
+                    rows[name].add(x, y)
+
+                    def columns(structures: Structures, name: str = name) -> torch.Tensor:
+                        model(structures, [name])
+                        return _columns(heads[name], seen["atom"][0], SCALARS)
+
+                    slopes, values = derivative_rows(
+                        runner.module,
+                        batch,
+                        columns,
+                        target.block(0),
+                        factors[name].block(0),
+                        {k: w["weight"] for k, w in weights["gradients"].items()},
+                        num_components,
+                        rows[name].generator,
+                    )
+                    chosen = rows[name].choose(len(values))
+                    x = {SCALARS: slopes[chosen, None]}
+                    y = {(0, 0): values[chosen, None, None]}
                 rows[name].add(x, y)
     return rows
+
+
+def _columns(head: Any, centers: Centers, symmetry: str) -> torch.Tensor:
+    """What the weights of every tensor of a symmetry are multiplied with.
+
+    :param head: head of the target.
+    :param centers: scalars of the centers.
+    :param symmetry: the symmetry; scalars have a linear term besides.
+    :return: ``(centers, columns)``
+    """
+    features = head.last_layer_features(centers.features)
+    terms = [block.linear for block in head.blocks if block.linear is not None]
+    if symmetry != SCALARS or len(terms) == 0:
+        return features
+    linear = terms[0].columns(centers.invariants, centers.types)
+    return torch.cat([features, linear], dim=1)
+
+
+def _total_factors(
+    factors: torch.Tensor, num_atoms: List[int], chosen: torch.Tensor
+) -> torch.Tensor:
+    """Factors from means over atoms to values in the loss, ``(samples, 1, 1)``."""
+    sizes = torch.tensor(num_atoms).to(factors).unsqueeze(1)
+    return (factors * sizes)[chosen].double().cpu().unsqueeze(2)
 
 
 def _left_side(
