@@ -294,12 +294,12 @@ class TrainerHypers(TypedDict):
     """With ``max_atoms_per_batch``, batches with fewer atoms are left out."""
     num_epochs: NonNegativeInt = 100
     """Number of times the training set is passed through."""
-    solve_heads: bool = False
-    """Replace the last weights of every target without forces or stress, in which the
-    predictions are linear, by the solution of a ridge regression on the training set:
-    after the last epoch, with the features of the best one. Without any epoch, the
-    features are random, and this is the whole fit. Weights that do not lower the
-    validation error are not accepted."""
+    solve_heads: bool = True
+    """Replace the last weights of all targets, in which the predictions are linear, by
+    the solution of a ridge regression on the training set: with the random features
+    before the first epoch, and with the features of the best epoch after the last one.
+    The better of both is exported. With ``num_epochs: 0`` this is a complete fit, which
+    takes seconds. Weights that do not lower the validation error are not accepted."""
     learning_rate: PositiveFloat = 1e-3
     """Largest learning rate of the Adam optimizer."""
     warmup_fraction: NonNegativeFloat = 0.01

@@ -41,7 +41,7 @@ class SeparateNetworks(torch.nn.Module):
     ) -> torch.Tensor:
         """Apply the network of its type to each atom.
 
-        :param invariants: with a variance of one for every atom, ``(atoms, num_inputs)``
+        :param invariants: with a variance of one, ``(atoms, num_inputs)``
         :param center_type: index of the type, ``(atoms,)``
         :return: features, ``(atoms, width)``
         """
@@ -84,7 +84,7 @@ class EmbeddedNetwork(torch.nn.Module):
     ) -> torch.Tensor:
         """Apply the network.
 
-        :param invariants: with a variance of one for every atom, ``(atoms, num_inputs)``
+        :param invariants: with a variance of one, ``(atoms, num_inputs)``
         :param center_type: index of the type, ``(atoms,)``
         :return: features, ``(atoms, width)``
         """

@@ -44,7 +44,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
         self.epoch: Optional[int] = None
         self.seed = torch.initial_seed()
         self.state: Optional[Dict[str, Any]] = None  # optimizer, scheduler, average
-        self.selection = Selection()
+        self.selection = Selection()  # of the epochs
+        self.start = Selection()  # the initial weights with solved heads
 
     def train(
         self,
@@ -68,7 +69,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         :raises RuntimeError: if the loss is no longer finite.
         """
         processes = start_processes(self.hypers, devices)
-        check_hypers(self.hypers, processes.is_distributed)
+        check_hypers(self.hypers)
         logging.info(
             f"Training on {processes.world_size} x {processes.device} with {dtype}"
         )
@@ -99,6 +100,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
         if not processes.is_distributed:  # DDP needs every forward pass of its wrapper
             loaders.keep_geometry(model, fit.runner.has_gradients)
 
+        if self.hypers["solve_heads"] and self.epoch is None:
+            self._solve_heads(model, fit, self.start)
         log = Log(model.dataset_info, processes.rank)
         start_epoch = 0 if self.epoch is None else self.epoch + 1
         for epoch in range(start_epoch, self.hypers["num_epochs"]):
@@ -126,25 +129,33 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 path = Path(checkpoint_dir) / f"model_{epoch}.ckpt"
                 self.save_checkpoint(model, path)
 
-        if self.hypers["solve_heads"]:
-            self._solve_heads(model, fit)
+        if self.hypers["solve_heads"] and self.hypers["num_epochs"] > 0:
+            self._solve_heads(model, fit, self.selection)
+        if self.start.value < self.selection.value or self.selection.epoch is None:
+            self.selection = self.start
         log.write_exported(
-            self.selection.epoch, self.hypers["num_epochs"], self.selection.results
+            self.selection.epoch,
+            self.hypers["num_epochs"],
+            self.hypers["solve_heads"],
+            self.selection.results,
         )
         del fit  # the distributed wrapper must go before the process group
         processes.end()
 
-    def _solve_heads(self, model: ScalarTensor, fit: Fit) -> None:
-        """Solve the heads on the features of the best epoch, if there is one."""
+    def _solve_heads(self, model: ScalarTensor, fit: Fit, selection: Selection) -> None:
+        """Solve the heads on the selected features, which may be the present ones.
+
+        :param model: the model, which is the same afterwards.
+        :param fit: its training.
+        :param selection: the features, which become those with the solved heads.
+        """
         latest = copy.deepcopy(model.state_dict())
-        if self.selection.model_state is not None:
-            model.load_state_dict(self.selection.model_state)
+        if selection.model_state is not None:
+            model.load_state_dict(selection.model_state)
         results = solve_heads(model, fit)
-        if self.selection.epoch is not None:
-            self.selection.offer(
-                model, self.selection.epoch, results, self.hypers["best_model_metric"]
-            )
-            model.load_state_dict(latest)  # with which a restart goes on
+        metric = self.hypers["best_model_metric"]
+        selection.offer(model, selection.epoch, results, metric)
+        model.load_state_dict(latest)
 
     def _seed_epoch(self, epoch: int) -> None:
         """Make the batches of an epoch the same with and without a restart."""
@@ -170,11 +181,10 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 "epoch": self.epoch,
                 "seed": self.seed,
                 "trainer_state": self.state,
+                "trainer_start": self.start.state_dict(),
                 **self.selection.state_dict(),
             }
         )
-        if self.selection.model_state is not None:
-            checkpoint["best_model_state_dict"] = self.selection.model_state
         path = Path(check_file_extension(path, ".ckpt"))
         unfinished = path.with_suffix(".ckpt.unfinished")
         try:
@@ -209,7 +219,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
             trainer.epoch = checkpoint["epoch"]
             trainer.seed = checkpoint["seed"]
             trainer.state = checkpoint["trainer_state"]
-            trainer.selection.load_checkpoint(checkpoint)
+            trainer.start.load_state_dict(checkpoint["trainer_start"])
+            if checkpoint["best_epoch"] is not None:
+                trainer.selection.load_state_dict(checkpoint)
         return trainer
 
     @classmethod

@@ -8,6 +8,9 @@ import ase.io
 import numpy as np
 import pytest
 import torch
+from ase.calculators.calculator import all_changes
+from ase.calculators.singlepoint import SinglePointCalculator
+from metatomic_ase import MetatomicCalculator
 from metatrain.utils.io import load_model
 from omegaconf import OmegaConf
 
@@ -30,7 +33,7 @@ def test_ridge_is_the_solution_of_the_normal_equations(shape, monkeypatch):
     x, y = torch.randn(shape).double(), torch.randn(shape[0], 3).double()
     others = torch.randn(10, shape[1]).double()
     w = torch.randn(shape[1], 3).double()
-    solution = Ridge(x).solve(y, (others, others @ w))
+    solution = Ridge(x, torch.ones(shape[1]).double()).solve(y, (others, others @ w))
     square = x.T @ x
     ridge = solution.strength * torch.linalg.eigvalsh(square).max()
     expected = torch.linalg.solve(square + ridge * torch.eye(len(square)), x.T @ y)
@@ -44,7 +47,7 @@ def test_the_strength_is_that_with_the_smallest_error_on_other_data():
     x, others = torch.randn(20, 30).double(), torch.randn(50, 30).double()
     w = torch.randn(30, 1).double()
     y = x @ w + torch.randn(20, 1).double()
-    ridge = Ridge(x)
+    ridge = Ridge(x, torch.ones(30).double())
     solution = ridge.solve(y, (others, others @ w))
 
     def error(strength):
@@ -59,21 +62,22 @@ def test_the_strength_is_that_with_the_smallest_error_on_other_data():
 def test_cross_validation_tells_noise_from_exact_data():
     torch.manual_seed(0)
     x, w = torch.randn(100, 50).double(), torch.randn(50, 1).double()
-    exact = Ridge(x).solve(x @ w)
+    exact = Ridge(x, torch.ones(50).double()).solve(x @ w)
     torch.testing.assert_close(exact.weights, w, atol=1e-8, rtol=0)
-    noise = Ridge(x).solve(100 * torch.randn(100, 1).double())
+    noise = Ridge(x, torch.ones(50).double()).solve(100 * torch.randn(100, 1).double())
     assert noise.strength > 1e-2 > exact.strength
 
 
 MU = {"key": "mu", "type": {"cartesian": {"rank": 1}}}
 
 
-def solved(name, targets, frames="data.xyz", **training):
+def solved(name, targets, max_radial=2, **training):
     """The model after a training, with solved heads."""
     options = write_options(
-        systems=frames,
-        architecture__training={"solve_heads": True, "num_epochs": 0, **training},
+        systems="data.xyz",
+        architecture__training={"num_epochs": 0, **training},
         architecture__model__expansion__basis__max_angular=3,
+        architecture__model__expansion__basis__radial__max_radial=max_radial,
         test_set=0.0,
     )
     options.training_set.targets = targets
@@ -96,7 +100,9 @@ def test_what_the_features_can_say_is_found(kind, sample_kind):
 
     Of more structures than there are weights, so that these are found.
     """
-    frames = molecules(80)
+    frames = [ase.build.molecule("CH3OH") for _ in range(250)]
+    for i, frame in enumerate(frames):
+        frame.rattle(0.2, seed=i)
     target = {"key": "y", "type": kind, "sample_kind": sample_kind, "num_subtargets": 2}
     num_values = 2 if kind == "scalar" else 2 * 3 ** kind["cartesian"]["rank"]
     training = {
@@ -104,6 +110,8 @@ def test_what_the_features_can_say_is_found(kind, sample_kind):
         # types of atoms have scales of their own, with which weights do not agree
         "scale_targets": sample_kind == "system",
     }
+    # the linear term of scalars has a weight for every invariant and type
+    training["max_radial"] = 0
 
     def write(values):
         """Values of all structures or atoms, ``(samples, num_values)``."""
@@ -156,18 +164,55 @@ def test_tensors_that_vanish_by_symmetry_keep_their_weights():
     assert_same(dict(states[0]), dict(states[1]))
 
 
-def test_targets_with_forces_keep_their_weights_beside_others(caplog):
-    frames = molecules(20)
-    rng = np.random.default_rng(0)
+def results_of(model, frames):
+    """Energies, forces and stresses of an exported model."""
+    calculator = MetatomicCalculator(model.export())
+    results = []
     for frame in frames:
-        frame.info["E"] = rng.normal()
-        frame.arrays["f"] = rng.normal(size=(len(frame), 3))
-    ase.io.write("data.xyz", frames)
-    energy = {"key": "E", "unit": "eV", "forces": {"key": "f"}, "stress": False}
-    with caplog.at_level(logging.INFO):
-        solved("model", {"energy": energy, "mtt::mu": MU}, num_epochs=1)
-    assert "Solved for 'mtt::mu'" in caplog.text
-    assert "Solved for 'energy'" not in caplog.text
+        calculator.calculate(frame, ["energy", "forces", "stress"], all_changes)
+        results.append(dict(calculator.results))
+    return results
+
+
+def test_forces_and_stress_that_the_features_can_say_are_found():
+    """Energies by a model with the same features and other last weights.
+
+    They alone would be too few to find the weights. Dipoles are learned besides.
+    """
+    frames = [ase.build.molecule("CH3OH") for _ in range(30)]
+    for i, frame in enumerate(frames):
+        frame.set_cell(np.diag([5.0, 5.5, 6.0]))
+        frame.pbc = True
+        frame.rattle(0.2, seed=i)
+        frame.info["mu"] = frame.get_center_of_mass()
+
+    def write(results):
+        for frame, values in zip(frames, results, strict=True):
+            frame.calc = SinglePointCalculator(frame, **values)
+        ase.io.write("data.xyz", frames)
+
+    rng = np.random.default_rng(0)
+    write(
+        {"energy": e, "forces": rng.normal(size=(6, 3)), "stress": np.eye(3)}
+        for e in rng.normal(size=len(frames))
+    )
+    energy = {"key": "energy", "unit": "eV", "forces": True, "stress": True}
+    targets = {"energy": energy, "mtt::mu": MU}
+    training = {
+        "atomic_baseline": {"energy": 0.0, "mtt::mu": 0.0},
+        "scale_targets": False,
+        "max_radial": 0,
+    }
+    teacher = solved("teacher", targets, solve_heads=False, **training)
+    for weights in teacher.model.heads()["energy"].blocks.parameters():
+        torch.nn.init.normal_(weights)
+    expected = results_of(teacher, frames)
+    write(expected)
+    found = results_of(solved("student", targets, **training), frames)
+    for name in ("energy", "forces", "stress"):
+        errors = [x[name] - y[name] for x, y in zip(found, expected, strict=True)]
+        largest = max(np.abs(y[name]).max() for y in expected)
+        assert np.abs(errors).max() < 1e-6 * largest, name
 
 
 def test_worse_solutions_are_refused(caplog, monkeypatch):
@@ -180,7 +225,7 @@ def test_worse_solutions_are_refused(caplog, monkeypatch):
     ase.io.write("data.xyz", frames)
     with caplog.at_level(logging.INFO):
         solved("model", {"mtt::mu": MU}, num_epochs=3)
-    assert "The solution for 'mtt::mu' is worse for the validation set" in caplog.text
+    assert "(worse, and refused)" in caplog.text
 
 
 def test_the_solution_is_exported_and_a_restart_goes_on_from_the_last_epoch():

@@ -49,20 +49,26 @@ class Log:
         self._logger.log(known, epoch, self.rank, learning_rate)
 
     def write_exported(
-        self, epoch: Optional[int], num_epochs: int, results: Dict[str, float]
+        self,
+        epoch: Optional[int],
+        num_epochs: int,
+        has_solved_heads: bool,
+        results: Dict[str, float],
     ) -> None:
         """Log which weights are exported, and their errors.
 
-        :param epoch: number of the epoch; ``None`` if no epoch was trained.
+        :param epoch: number of the epoch; ``None`` for those before the first one.
         :param num_epochs: total number of epochs.
+        :param has_solved_heads: whether these weights have heads in closed form.
         :param results: validation loss and errors of the epoch.
         """
         if self.rank != 0:
             return
-        if epoch is None:
-            logging.info("No epoch was trained: the weights are exported as they are")
-            return
-        logging.info(f"Exported are the weights of epoch {epoch} of {num_epochs}, with")
+        name = "the initial weights"
+        if epoch is not None:
+            name = f"the weights of epoch {epoch} of {num_epochs}"
+        solved = " and solved heads" if has_solved_heads else ""
+        logging.info(f"Exported are {name}{solved}")
         errors = {name: value for name, value in results.items() if name != "loss"}
         if len(errors) > 0:
             columns = {k: v if v > 0.0 else 1.0 for k, v in errors.items()}

@@ -21,22 +21,16 @@ from ..structures import closest_distance, is_finite
 MAX_PAIRS = 10**8  # entries in the neighbor list of a structure, each about 1 kB
 
 
-def check_hypers(hypers: TrainerHypers, is_distributed: bool) -> None:
+def check_hypers(hypers: TrainerHypers) -> None:
     """Refuse hyperparameters that contradict each other.
 
     :param hypers: hyperparameters of the training.
-    :param is_distributed: whether several processes train together.
     :raises ValueError: if they do.
     """
     if hypers["best_model_metric"] == "mae_prod" and not hypers["log_mae"]:
         raise ValueError(
             "'best_model_metric: mae_prod' needs 'log_mae: true', without which no "
             "mean absolute error is computed"
-        )
-    if hypers["solve_heads"] and is_distributed:
-        raise ValueError(
-            "'solve_heads: true' works in a single process only: train without it, and "
-            "solve in a second run with 'finetune', 'method: heads' and 'num_epochs: 0'"
         )
 
 

@@ -133,10 +133,13 @@ class Loaders:
             )
             self._train += train_loaders
             self._epoch_samplers += epoch_samplers
+        self._val_sources: List[_Source] = []
         self._val: List[DataLoader] = []
         for dataset in val_datasets:
+            source = self._source(dataset)
+            self._val_sources.append(source)
             sampler = self._sampler(dataset, shuffle=False)
-            self._val += self._in_order(self._source(dataset), sampler)
+            self._val += self._in_order(source, sampler)
         self.steps_per_epoch = sum(len(loader) for loader in self._train)
 
     def train(self, epoch: int) -> Iterator[Batch]:
@@ -145,26 +148,23 @@ class Loaders:
             sampler.set_epoch(epoch)
         return self._batches(CombinedDataLoader(self._train, shuffle=True))
 
-    def everything(self) -> Iterator[Batch]:
-        """All training structures, in order."""
-        loaders: List[DataLoader] = []
-        for source in self._train_sources:
-            loaders += self._in_order(source, None)
-        return self._batches(CombinedDataLoader(loaders, shuffle=False))
-
-    @property
-    def num_training(self) -> int:
-        """Number of training structures."""
-        return sum(len(source.dataset) for source in self._train_sources)
-
-    @property
-    def num_validation(self) -> int:
-        """Number of validation structures."""
-        return sum(len(loader.dataset) for loader in self._val)
-
     def validation(self) -> Iterator[Batch]:
         """The validation batches, in order."""
         return self._batches(CombinedDataLoader(self._val, shuffle=False))
+
+    def for_solve(self) -> List["AllBatches"]:
+        """All training and all validation structures, in order, for every process."""
+        return [
+            self._all_of(sources)
+            for sources in (self._train_sources, self._val_sources)
+        ]
+
+    def _all_of(self, sources: List["_Source"]) -> "AllBatches":
+        loaders: List[DataLoader] = []
+        for source in sources:
+            loaders += self._in_order(source, None)
+        batches = self._batches(CombinedDataLoader(loaders, shuffle=False))
+        return AllBatches(batches, sum(len(source.dataset) for source in sources))
 
     def keep_geometry(self, model: ScalarTensor, has_gradients: bool) -> None:
         """Compute what does not change while training: :meth:`Cache.keep_geometry`."""
@@ -222,6 +222,13 @@ class Loaders:
             targets, systems, self.hypers["per_structure_targets"]
         )
         return Batch(systems, targets, extra)
+
+
+class AllBatches(NamedTuple):
+    """Data in order, not shared among processes."""
+
+    batches: Iterator[Batch]
+    num_structures: int
 
 
 class _Source(NamedTuple):

@@ -18,23 +18,27 @@ class Selection:
     """
 
     def __init__(self) -> None:
-        self.epoch: Optional[int] = None
+        self.epoch: Optional[int] = None  # None for before the first one
         self.value = math.inf  # value of the metric
         self.results: Dict[str, float] = {}  # all errors of the epoch
         self.model_state: Optional[Dict[str, Any]] = None
 
     def offer(
-        self, model: ScalarTensor, epoch: int, results: Dict[str, float], metric: str
+        self,
+        model: ScalarTensor,
+        epoch: Optional[int],
+        results: Dict[str, float],
+        metric: str,
     ) -> None:
         """Select an epoch if it is not worse than the best one so far.
 
         :param model: the model, with the weights that would be exported.
-        :param epoch: number of the epoch.
+        :param epoch: number of the epoch; ``None`` before the first one.
         :param results: validation loss and errors of the epoch, if any.
         :param metric: the hyperparameter ``best_model_metric``.
         """
         has_errors = any("RMSE" in name for name in results)
-        if not has_errors and self.epoch is None:
+        if not has_errors and self.epoch is None and epoch is not None:
             logging.info("There are no validation errors: the last epoch is exported")
         value = get_selected_metric(results, metric) if has_errors else math.inf
         if value <= self.value or not has_errors:
@@ -42,17 +46,21 @@ class Selection:
             self.model_state = copy.deepcopy(model.state_dict())
 
     def state_dict(self) -> Dict[str, Any]:
-        """The state for a checkpoint, without the weights, which are stored apart."""
-        return {
+        """The state for a checkpoint."""
+        state = {
             "best_epoch": self.epoch,
             "best_metric": self.value,
             "best_results": self.results,
         }
+        if self.model_state is not None:
+            state["best_model_state_dict"] = self.model_state
+        return state
 
-    def load_checkpoint(self, checkpoint: Dict[str, Any]) -> None:
-        """Restore the state from a checkpoint."""
+    def load_state_dict(self, checkpoint: Dict[str, Any]) -> None:
+        """Restore the state from a checkpoint, if there is anything selected in it."""
+        if "best_model_state_dict" not in checkpoint:
+            return
         self.epoch = checkpoint["best_epoch"]
         self.value = checkpoint["best_metric"]
         self.results = checkpoint["best_results"]
-        if self.epoch is not None:
-            self.model_state = checkpoint["best_model_state_dict"]
+        self.model_state = checkpoint["best_model_state_dict"]

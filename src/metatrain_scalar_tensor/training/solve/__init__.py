@@ -16,6 +16,7 @@ from .rows import SCALARS, Rows, collect_rows
 # root mean square of features times tensors that symmetry makes zero, up to rounding:
 # weights for these would be as large as they are small
 VANISHING = 1e-5
+BALANCES = (0.01, 0.1, 1.0)  # of features and linear terms
 
 
 def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
@@ -43,13 +44,8 @@ def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
     if len(heads) == 0:
         logging.info("No head can be solved")
         return before
-    loaders = fit.loaders
     training, validation = [
-        collect_rows(fit.runner, batches, number, heads)
-        for batches, number in (
-            (loaders.everything(), loaders.num_training),
-            (loaders.validation(), loaders.num_validation),
-        )
+        collect_rows(fit.runner, data, heads) for data in fit.loaders.for_solve()
     ]
     old_weights = {
         name: {key: weights.clone() for key, weights in head.state_dict().items()}
@@ -61,14 +57,16 @@ def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
     after = fit.validate()
     has_refused = False
     for name, head in heads.items():
-        if not _error(name, after) <= _error(name, before):  # also where it is NaN
+        old, new = _error(name, before), _error(name, after)
+        verdict = "accepted"
+        if not new <= old:  # also where it is NaN
             has_refused = True
             head.load_state_dict(old_weights[name])
-            logging.info(
-                f"The solution for '{name}' is worse for the validation set "
-                f"({_error(name, after):.3g}) than the weights so far "
-                f"({_error(name, before):.3g}), which stay"
-            )
+            verdict = "worse, and refused"
+        logging.info(
+            f"Validation error of '{name}' before and after the solve: {old:.3g}, "
+            f"{new:.3g} ({verdict})"
+        )
     return fit.validate() if has_refused else after
 
 
@@ -97,7 +95,8 @@ def _solve_target(name: str, head: Any, training: Rows, validation: Rows) -> Non
         x = training.of_symmetry(symmetry)
         if x.square().mean().sqrt() < VANISHING:
             continue
-        solvers: Dict[bytes, Ridge] = {}
+        solvers: Dict[bytes, List[Ridge]] = {}
+        all_scales = _scales(x, head.blocks[0].coefficients[0].in_features, symmetry)
         solutions: List[Solution] = []
         for i, block in enumerate(head.blocks):
             for j in [j for j, s in enumerate(block.basis_names) if s == symmetry]:
@@ -112,9 +111,15 @@ def _solve_target(name: str, head: Any, training: Rows, validation: Rows) -> Non
                         continue
                     key = rows.numpy().tobytes()
                     if key not in solvers:
-                        solvers[key] = Ridge(x[rows])
+                        solvers[key] = [Ridge(x[rows], scales) for scales in all_scales]
                     others = _other_rows(validation, symmetry, (i, j), properties)
-                    solution = solvers[key].solve(y[rows][:, properties], others)
+                    solution = min(
+                        (
+                            ridge.solve(y[rows][:, properties], others)
+                            for ridge in solvers[key]
+                        ),
+                        key=lambda solution: solution.error,
+                    )
                     _set_weights(block, j, properties, solution.weights)
                     solutions.append(solution)
         if len(solutions) > 0:
@@ -125,6 +130,24 @@ def _solve_target(name: str, head: Any, training: Rows, validation: Rows) -> Non
                 f"weights, of which {min(numbers):.0f} to {max(numbers):.0f} count, "
                 f"with ridges of {min(strengths):.0e} to {max(strengths):.0e}"
             )
+
+
+def _scales(x: torch.Tensor, num_features: int, symmetry: str) -> List[torch.Tensor]:
+    """Factors of the columns to try.
+
+    Those of the features relative to those of the linear term, if there is one.
+
+    :param x: left sides, ``(rows, columns)``
+    :param num_features: number of features, which are first for scalars.
+    :param symmetry: the symmetry.
+    """
+    ones = x.new_ones(x.shape[1])
+    if symmetry != SCALARS or x.shape[1] == num_features:
+        return [ones]
+    is_feature = torch.arange(len(ones)) < num_features
+    sizes = x.square().sum(0)
+    ratio = (sizes[~is_feature].sum() / sizes[is_feature].sum()).sqrt()
+    return [torch.where(is_feature, balance * ratio, 1.0) for balance in BALANCES]
 
 
 def _other_rows(

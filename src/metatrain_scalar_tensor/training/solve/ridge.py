@@ -15,6 +15,7 @@ class Solution(NamedTuple):
     weights: torch.Tensor  # (columns, properties)
     strength: float  # relative to the largest eigenvalue
     num_parameters: float  # effective number, of the columns
+    error: float  # by which solutions for the same values are compared
 
 
 class Ridge:
@@ -31,10 +32,13 @@ class Ridge:
     more than the smallest that count.
 
     :param x: float64, ``(rows, columns)``
+    :param scales: factors of the columns, ``(columns,)``; those of larger factors are
+        less penalised.
     """
 
-    def __init__(self, x: torch.Tensor) -> None:
-        self.x = x
+    def __init__(self, x: torch.Tensor, scales: torch.Tensor) -> None:
+        self.x = x = x * scales
+        self.scales = scales
         self.is_wide = x.shape[0] < x.shape[1]
         squares, self.vectors = torch.linalg.eigh(x @ x.T if self.is_wide else x.T @ x)
         self.squares = squares.clamp(min=0.0)  # (rank,), below are rounding errors
@@ -69,7 +73,7 @@ class Ridge:
         num_parameters = (squares / (squares + alphas)).sum(0)  # (strengths,)
         errors = []
         if validation is not None:
-            projected = validation[0] @ left  # (other rows, rank)
+            projected = (validation[0] * self.scales) @ left  # (other rows, rank)
         for alpha, number in zip(alphas, num_parameters):
             w = t / (squares + alpha)
             if validation is not None:
@@ -83,5 +87,8 @@ class Ridge:
         best = int(torch.stack(errors).argmin())
         w = t / (squares + alphas[best])
         return Solution(
-            left @ w, float(STRENGTHS[best]), float(num_parameters[best])
+            self.scales.unsqueeze(1) * (left @ w),
+            float(STRENGTHS[best]),
+            float(num_parameters[best]),
+            float(errors[best]),
         )

@@ -1,7 +1,7 @@
 """Rows of the linear equations that the last weights of targets fulfil."""
 
 from contextlib import contextmanager
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 import metatensor.torch as mts
 import torch
@@ -11,8 +11,8 @@ from ...basis import basis_name
 from ...o3 import Irrep
 from ...readout import Centers
 from ...structures import Structures
-from ..cache import Batch
 from ..epoch import EpochRunner
+from ..loaders import AllBatches
 from .derivatives import derivative_rows
 
 
@@ -116,26 +116,25 @@ def _watching(readouts: Dict[str, Any]) -> Iterator[Dict[str, Seen]]:
 @torch.no_grad()
 def collect_rows(
     runner: EpochRunner,
-    batches: Iterable[Batch],
-    num_structures: int,
+    data: AllBatches,
     heads: Mapping[str, Any],
 ) -> Dict[str, Rows]:
     """Set up the equations of some targets.
 
     :param runner: evaluates batches.
-    :param batches: the data.
-    :param num_structures: number of structures in them.
+    :param data: the structures.
     :param heads: the heads of the targets.
     :return: the equations of every target, in float64 on the CPU.
     """
     model = runner.module.model
     readouts: Dict[str, Any] = dict(model.readouts.items())
     rows = {name: Rows() for name in heads}
-    num_components = max(1, MAX_RANK // max(num_structures, 1) - 1)
+    num_components = max(1, MAX_RANK // max(data.num_structures, 1) - 1)
     with _watching(readouts) as seen:
-        for batch in batches:
+        for batch in data.batches:
             with torch.set_grad_enabled(runner.has_gradients):
                 predictions = runner.predict(batch, is_training=False)
+            seen_now = dict(seen)  # derivatives overwrite it
             # what a prediction is multiplied with to be compared in the loss
             ones = {name: mts.ones_like(x) for name, x in predictions.items()}
             factors = runner.as_in_loss(batch.systems, runner.pair_scales(ones, False))
@@ -143,7 +142,7 @@ def collect_rows(
             for name in sorted(set(heads) & set(batch.targets)):
                 head, target = heads[name], batch.targets[name]
                 center = "atom_pair" if name in readouts["atom_pair"].heads else "atom"
-                centers, density = seen[center]
+                centers, density = seen_now[center]
                 bases = readouts[center].bases(density, head.basis_names)
                 is_sum = target.block(0).samples.names == ["system"]
                 chosen = rows[name].choose(len(target.block(0).samples))
@@ -165,7 +164,9 @@ def collect_rows(
                     x[SCALARS], y[0, 0] = size * x[SCALARS], size * y[0, 0]
                     rows[name].add(x, y)
 
-                    def columns(structures: Structures, name: str = name) -> torch.Tensor:
+                    def columns(
+                        structures: Structures, name: str = name
+                    ) -> torch.Tensor:
                         model(structures, [name])
                         return _columns(heads[name], seen["atom"][0], SCALARS)
 
