@@ -136,7 +136,6 @@ class Trainer(TrainerInterface[TrainerHypers]):
         log.write_exported(
             self.selection.epoch,
             self.hypers["num_epochs"],
-            self.hypers["solve_heads"],
             self.selection.results,
         )
         del fit  # the distributed wrapper must go before the process group

@@ -126,7 +126,8 @@ def test_every_further_type_costs_a_row_of_a_table():
         sizes.append(sum(p.numel() for p in model.parameters()))
     num_channels = REDUCED["species__num_channels"]
     width = hypers()["network"]["num_neurons_per_layer"]
-    row = num_channels + 2 * width  # of the embedding, and scale and shift of centers
+    # of the embedding, scale and shift of centers, and the linear term of the energy
+    row = num_channels + 2 * width + model.model.invariants.size
     assert sizes[1] - sizes[0] == (len(MANY_TYPES) - len(TYPES)) * row
 
 

@@ -71,12 +71,19 @@ def perfect(request):
     return CRYSTALS[request.param]
 
 
-@pytest.fixture(scope="module", params=[64, 32])
+@pytest.fixture(
+    scope="module",
+    params=[(64, False), (32, False), (64, True)],
+    ids=["64", "32", "64, solved"],
+)
 def trained(request, perfect, tmp_path_factory):
-    """A crystal, and a model of energies and tensors, trained on it without rattling.
+    """A model of energies and tensors, trained on a crystal without rattling.
+
+    With its precision, and whether its heads are solved.
 
     The cells have other sizes and orientations, and are repeated.
     """
+    precision, is_solved = request.param
     folder = tmp_path_factory.mktemp("crystal")
     calculator = reference(perfect)
     frames = []
@@ -92,7 +99,7 @@ def trained(request, perfect, tmp_path_factory):
     ase.io.write(folder / "data.xyz", frames)
     options = write_options(
         systems=folder / "data.xyz",
-        base_precision=request.param,
+        base_precision=precision,
         test_set=0.0,
         final_eval=False,
         architecture__model={
@@ -100,7 +107,11 @@ def trained(request, perfect, tmp_path_factory):
             "network": {"num_neurons_per_layer": 32},
             "messages": {"layers": 1},
         },
-        architecture__training={"num_epochs": 10, "learning_rate": 3e-3},
+        architecture__training={
+            "num_epochs": 10,
+            "learning_rate": 3e-3,
+            "solve_heads": is_solved,
+        },
     )
     atoms = {"sample_kind": "atom"}
     options.training_set.targets = {
@@ -111,7 +122,7 @@ def trained(request, perfect, tmp_path_factory):
     train_in(folder, options)
     exported = load_model(folder / "model.ckpt").export()  # not compiled: faster here
     model = MetatomicCalculator(exported, check_consistency=False)
-    return model, request.param
+    return model, precision, is_solved
 
 
 def energy_per_atom(model, frame):
@@ -127,7 +138,7 @@ def largest_force(model, frame):
 
 
 def test_energies_of_the_same_crystal(perfect, trained):
-    model, precision = trained
+    model, precision, _ = trained
     tolerance = {64: 1e-8, 32: 1e-4}[precision]
     expected = energy_per_atom(model, perfect)
     for same in (
@@ -140,7 +151,7 @@ def test_energies_of_the_same_crystal(perfect, trained):
 
 
 def test_tensors_of_the_same_crystal(perfect, trained):
-    model, precision = trained
+    model, precision, _ = trained
     tolerance = {64: 1e-8, 32: 1e-4}[precision]
     request = {name: ModelOutput(sample_kind="atom") for name in ("mtt::v", "mtt::a")}
 
@@ -162,14 +173,15 @@ def test_tensors_of_the_same_crystal(perfect, trained):
 
 
 def test_forces_grow_as_those_of_the_reference(perfect, trained):
-    model, precision = trained
+    model, precision, is_solved = trained
     frame = rotated(perfect.repeat(3))
     calculator = reference(perfect)
     stiff = largest_force(calculator, displaced(frame, 0.01)) / 0.01
     assert largest_force(model, frame) < {64: 1e-8, 32: 1e-4}[precision] * stiff
     for amplitude in (1e-6, 1e-4, 1e-2, 3e-2, 1e-1):
         rattled = displaced(frame, amplitude)
-        limit = 5 * largest_force(calculator, rattled)
+        # an exact fit of the perfect crystals says even less about others
+        limit = (20 if is_solved else 5) * largest_force(calculator, rattled)
         noise = 1e-4 * stiff if precision == 32 else 0.0
         assert largest_force(model, rattled) < limit + noise
 

@@ -85,6 +85,7 @@ def untrained(tmp_path, read_from):
     training = {
         "architecture__training__num_epochs": 1,
         "architecture__training__learning_rate": 1e-9,
+        "architecture__training__solve_heads": False,
     }
     return train(tmp_path / "untrained", read_from, HAMILTONIAN, **training)[
         "best_metric"

@@ -52,23 +52,21 @@ class Log:
         self,
         epoch: Optional[int],
         num_epochs: int,
-        has_solved_heads: bool,
         results: Dict[str, float],
     ) -> None:
         """Log which weights are exported, and their errors.
 
         :param epoch: number of the epoch; ``None`` for those before the first one.
         :param num_epochs: total number of epochs.
-        :param has_solved_heads: whether these weights have heads in closed form.
         :param results: validation loss and errors of the epoch.
         """
         if self.rank != 0:
             return
-        name = "the initial weights"
         if epoch is not None:
-            name = f"the weights of epoch {epoch} of {num_epochs}"
-        solved = " and solved heads" if has_solved_heads else ""
-        logging.info(f"Exported are {name}{solved}")
+            name = f"of epoch {epoch} of {num_epochs}"
+        else:
+            name = "from before the first epoch"
+        logging.info(f"Exported are the weights {name}, with")
         errors = {name: value for name, value in results.items() if name != "loss"}
         if len(errors) > 0:
             columns = {k: v if v > 0.0 else 1.0 for k, v in errors.items()}

@@ -184,19 +184,36 @@ def _settings(
         ],
     }
     sizes = np.asarray(properties[y]["values"])
+    arrows = [
+        drawing.shapes[f"{drawing.target} predicted"]["parameters"]["structure"]
+        for drawing in shown
+        if drawing.form == "arrow" and drawing.place == result["target"] == "structure"
+    ]
+    share = 0.75  # one whose shapes are large, though not the largest
+    if arrows:  # short ones are hidden between atoms
+        sizes = _relative_lengths(evaluation.structures, arrows[0])
+        share = 1.0
     known = np.flatnonzero(np.isfinite(properties[color]["values"]))
-    if shown and len(known) > 0:  # one whose shapes are large, though not the largest
-        opened = int(known[np.argsort(sizes[known])[3 * len(known) // 4]])
+    if shown and len(known) > 0:
+        opened = int(known[np.argsort(sizes[known])[int(share * (len(known) - 1))]])
         result["pinned"] = [opened]
-        for drawing in shown:
-            is_of_structures = drawing.place == result["target"] == "structure"
-            if drawing.form == "arrow" and is_of_structures:
-                shape = drawing.shapes[f"{drawing.target} predicted"]
-                vector = shape["parameters"]["structure"][opened]["vector"]
-                result["structure"][0]["camera"] = _camera(
-                    evaluation.structures[opened], np.array(vector)
-                )
+        if arrows:
+            result["structure"][0]["camera"] = _camera(
+                evaluation.structures[opened], np.array(arrows[0][opened]["vector"])
+            )
     return result
+
+
+def _relative_lengths(
+    structures: List[ase.Atoms], arrows: List[Dict[str, Any]]
+) -> np.ndarray:
+    """Lengths of arrows, relative to how far the atoms reach: ``(structures,)``."""
+    lengths = [np.linalg.norm(arrow["vector"]) for arrow in arrows]
+    radii = [
+        np.linalg.norm(frame.positions - frame.get_center_of_mass(), axis=1).max()
+        for frame in structures
+    ]
+    return np.array(lengths) / np.maximum(radii, 1.0)
 
 
 def _camera(structure: ase.Atoms, vector: np.ndarray) -> Dict[str, Any]:

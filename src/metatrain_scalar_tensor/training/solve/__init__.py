@@ -11,6 +11,7 @@ from ...interface.names import is_stress
 from ..fit import Fit
 from .ridge import Ridge, Solution
 from .rows import SCALARS, Rows, collect_rows
+from .weights import get_weights, set_weights
 
 
 # root mean square of features times tensors that symmetry makes zero, up to rounding:
@@ -95,8 +96,8 @@ def _solve_target(name: str, head: Any, training: Rows, validation: Rows) -> Non
         x = training.of_symmetry(symmetry)
         if x.square().mean().sqrt() < VANISHING:
             continue
-        solvers: Dict[bytes, List[Ridge]] = {}
         all_scales = _scales(x, head.blocks[0].coefficients[0].in_features, symmetry)
+        solvers: Dict[bytes, List[Ridge]] = {}
         solutions: List[Solution] = []
         for i, block in enumerate(head.blocks):
             for j in [j for j, s in enumerate(block.basis_names) if s == symmetry]:
@@ -112,24 +113,54 @@ def _solve_target(name: str, head: Any, training: Rows, validation: Rows) -> Non
                     key = rows.numpy().tobytes()
                     if key not in solvers:
                         solvers[key] = [Ridge(x[rows], scales) for scales in all_scales]
-                    others = _other_rows(validation, symmetry, (i, j), properties)
-                    solution = min(
-                        (
-                            ridge.solve(y[rows][:, properties], others)
-                            for ridge in solvers[key]
-                        ),
-                        key=lambda solution: solution.error,
+                    solution = _best_solution(
+                        solvers[key],
+                        y[rows][:, properties],
+                        _other_rows(validation, symmetry, (i, j), properties),
+                        get_weights(block, j, properties),
                     )
-                    _set_weights(block, j, properties, solution.weights)
+                    set_weights(block, j, properties, solution.weights)
                     solutions.append(solution)
-        if len(solutions) > 0:
-            strengths = [solution.strength for solution in solutions]
-            numbers = [solution.num_parameters for solution in solutions]
-            logging.info(
-                f"Solved for '{name}', {symmetry}: {len(x)} rows, {x.shape[1]} "
-                f"weights, of which {min(numbers):.0f} to {max(numbers):.0f} count, "
-                f"with ridges of {min(strengths):.0e} to {max(strengths):.0e}"
-            )
+        _log_solutions(name, symmetry, x.shape, solutions)
+
+
+def _log_solutions(
+    name: str, symmetry: str, shape: torch.Size, solutions: List[Solution]
+) -> None:
+    if len(solutions) > 0:
+        strengths = [solution.strength for solution in solutions]
+        numbers = [solution.num_parameters for solution in solutions]
+        logging.info(
+            f"Solved for '{name}', {symmetry}: {shape[0]} rows, {shape[1]} weights, "
+            f"of which {min(numbers):.0f} to {max(numbers):.0f} count, with ridges of "
+            f"{min(strengths):.0e} to {max(strengths):.0e}"
+        )
+
+
+def _best_solution(
+    solvers: List[Ridge],
+    y: torch.Tensor,
+    others: Optional[Tuple[torch.Tensor, torch.Tensor]],
+    present: torch.Tensor,
+) -> Solution:
+    """The solution with the smallest error.
+
+    What is penalised are the weights or, as another candidate, their difference from
+    the present ones, which is what is left to learn after a training.
+
+    :param solvers: with different penalties.
+    :param y: the right sides, ``(rows, properties)``
+    :param others: the equations of the validation set, if any.
+    :param present: the present weights, ``(columns, properties)``
+    """
+    candidates = [ridge.solve(y, others) for ridge in solvers]
+    if others is not None:  # cross validation can't compare weights that saw the data
+        of_others = (others[0], others[1] - others[0] @ present)
+        for ridge in solvers:
+            rest = y - ridge.x @ (present / ridge.scales.unsqueeze(1))
+            change = ridge.solve(rest, of_others)
+            candidates.append(change._replace(weights=present + change.weights))
+    return min(candidates, key=lambda solution: solution.error)
 
 
 def _scales(x: torch.Tensor, num_features: int, symmetry: str) -> List[torch.Tensor]:
@@ -159,30 +190,3 @@ def _other_rows(
     y = validation.of_irrep(*irrep)[:, properties]
     known = y.isfinite().all(1)
     return (validation.of_symmetry(symmetry)[known], y[known]) if known.any() else None
-
-
-@torch.no_grad()
-def _set_weights(
-    block: Any, irrep: int, properties: torch.Tensor, weights: torch.Tensor
-) -> None:
-    """Give a block the weights of one irrep.
-
-    :param block: the block.
-    :param irrep: number of the irrep.
-    :param properties: those that are set.
-    :param weights: ``(tensors · features, properties)``, and for scalars those of the
-        linear term in additional rows.
-    """
-    linear, num_tensors = block.coefficients[irrep], block.num_tensors[irrep]
-    num_features = linear.in_features
-    shape = (num_tensors, block.num_properties, num_features)
-    of_tensors = weights[: num_tensors * num_features]
-    of_tensors = of_tensors.reshape(num_tensors, num_features, len(properties))
-    all_weights = linear.weight.view(shape)
-    all_weights[:, properties] = of_tensors.transpose(1, 2).to(all_weights)
-    if block.basis_names[irrep] == SCALARS and block.linear is not None:
-        num_types, _, num_inputs = block.linear.weight.shape
-        number = block.basis_names[:irrep].count(SCALARS)  # among the scalars
-        outputs = number * block.num_properties + properties
-        terms = weights[num_features:].reshape(num_types, num_inputs, len(properties))
-        block.linear.weight[:, outputs] = terms.transpose(1, 2).to(all_weights)

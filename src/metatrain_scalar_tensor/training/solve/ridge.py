@@ -1,6 +1,6 @@
 """Ridge regression for many strengths of the ridge at once."""
 
-from typing import NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 import torch
 
@@ -71,7 +71,7 @@ class Ridge:
             left, t = self.vectors, self.vectors.T @ (self.x.T @ y)
         alphas = STRENGTHS.to(y.device) * self.squares.max()
         num_parameters = (squares / (squares + alphas)).sum(0)  # (strengths,)
-        errors = []
+        errors: List[torch.Tensor] = []
         if validation is not None:
             projected = (validation[0] * self.scales) @ left  # (other rows, rank)
         for alpha, number in zip(alphas, num_parameters):
