@@ -9,8 +9,9 @@ import torch
 from ...interface.architecture import ScalarTensor
 from ...interface.names import is_stress
 from ..fit import Fit
+from .equations import SCALARS, collect_rows
 from .ridge import Ridge, Solution
-from .rows import SCALARS, Rows, collect_rows
+from .rows import Rows
 from .weights import get_weights, set_weights
 
 
