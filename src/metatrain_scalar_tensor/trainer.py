@@ -46,6 +46,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         self.state: Optional[Dict[str, Any]] = None  # optimizer, scheduler, average
         self.selection = Selection()  # of the epochs
         self.start = Selection()  # the initial weights with solved heads
+        self.exported: Optional[Selection] = None  # after the training
 
     def train(
         self,
@@ -129,15 +130,13 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 path = Path(checkpoint_dir) / f"model_{epoch}.ckpt"
                 self.save_checkpoint(model, path)
 
-        if self.hypers["solve_heads"] and self.hypers["num_epochs"] > 0:
-            self._solve_heads(model, fit, self.selection)
-        if self.start.value < self.selection.value or self.selection.epoch is None:
-            self.selection = self.start
-        log.write_exported(
-            self.selection.epoch,
-            self.hypers["num_epochs"],
-            self.selection.results,
-        )
+        exported = copy.copy(self.selection)
+        if self.hypers["solve_heads"] and exported.epoch is not None:
+            self._solve_heads(model, fit, exported)
+        if self.start.value < exported.value or exported.epoch is None:
+            exported = self.start
+        self.exported = exported
+        log.write_exported(exported.epoch, self.hypers["num_epochs"], exported.results)
         del fit  # the distributed wrapper must go before the process group
         processes.end()
 
@@ -180,8 +179,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 "epoch": self.epoch,
                 "seed": self.seed,
                 "trainer_state": self.state,
+                "trainer_selection": self.selection.state_dict(),
                 "trainer_start": self.start.state_dict(),
-                **self.selection.state_dict(),
+                **(self.exported or self.selection).state_dict(),
             }
         )
         path = Path(check_file_extension(path, ".ckpt"))
@@ -218,9 +218,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
             trainer.epoch = checkpoint["epoch"]
             trainer.seed = checkpoint["seed"]
             trainer.state = checkpoint["trainer_state"]
+            trainer.selection.load_state_dict(checkpoint["trainer_selection"])
             trainer.start.load_state_dict(checkpoint["trainer_start"])
-            if checkpoint["best_epoch"] is not None:
-                trainer.selection.load_state_dict(checkpoint)
         return trainer
 
     @classmethod

@@ -238,10 +238,15 @@ def test_the_solution_is_exported_and_a_restart_goes_on_from_the_last_epoch():
     head = [name for name in best if "heads.mtt::mu.blocks" in name]
     assert head and not any(torch.equal(best[n], latest[n]) for n in head)
     solved("plain", {"mtt::mu": MU}, num_epochs=2, solve_heads=False)
-    plain = torch.load("plain/model.ckpt", weights_only=False)["model_state_dict"]
+    plain = torch.load("plain/model.ckpt", weights_only=False)
     for name, weights in latest.items():
         if name.startswith("model"):
-            assert torch.equal(weights, plain[name]), name
+            assert torch.equal(weights, plain["model_state_dict"][name]), name
+    # later epochs are compared with other epochs, not with the solution
+    selection = checkpoint["trainer_selection"]
+    for key in ("best_epoch", "best_metric"):
+        assert selection[key] == plain[key]
+    assert selection["best_metric"] > checkpoint["best_metric"]
 
 
 def test_only_as_many_samples_are_kept_as_there_is_room_for(monkeypatch):

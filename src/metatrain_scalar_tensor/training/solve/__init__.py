@@ -24,11 +24,10 @@ BALANCES = (0.01, 0.1, 1.0)  # of features and linear terms
 def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
     """Replace the last weights of targets by the best ones for the present features.
 
-    For every target, irrep by irrep,
-    this is a ridge regression on the training set. The strength of the ridge is chosen
-    on the validation set, or by generalised cross validation if there are no validation
-    values. A target whose validation error would increase keeps its weights, and so do
-    heads that a fine-tuning must not change.
+    For every target, irrep by irrep, this is a ridge regression on the training set.
+    The strength of the ridge is chosen on the validation set, or by generalised cross
+    validation if there are no validation values. A target whose validation error would
+    increase keeps its weights, and so do heads that a fine-tuning must not change.
 
     :param model: the model, whose weights are changed in place.
     :param fit: its training, which has the batches.
