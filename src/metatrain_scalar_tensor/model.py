@@ -81,19 +81,12 @@ class Model(torch.nn.Module):
             num_channels += num_sums
         self.atom_pairs: Optional[AtomPairs] = None  # made for the first pair target
         pair_channels = NUM_PARTS * hypers["atom_pairs"]["num_channels"]
-        num_scalars = {
-            "atom": (self.num_features, self.invariants.size, num_types),
-            "atom_pair": (self.num_features, 0, 0),
-        }
+        of_atoms = (num_channels, self.num_features, self.invariants.size, num_types)
+        of_pairs = (pair_channels, self.num_features, 0, 0)  # without linear terms
         self.readouts = torch.nn.ModuleDict(
             {
-                center: Readout(
-                    hypers["tensor_basis"], max_angular, channels, *num_scalars[center]
-                )
-                for center, channels in (
-                    ("atom", num_channels),
-                    ("atom_pair", pair_channels),
-                )
+                center: Readout(hypers["tensor_basis"], max_angular, *sizes)
+                for center, sizes in (("atom", of_atoms), ("atom_pair", of_pairs))
             }
         )
 
@@ -118,7 +111,8 @@ class Model(torch.nn.Module):
         density, edges = surroundings.density, surroundings.edges
         if self.messages is not None:
             density = self.messages(density, edges)  # (atoms, 2l + 1, channels)
-        invariants = layer_norm(self.invariants(density), [self.invariants.size])
+        invariants = self.invariants(density)  # (atoms, invariants)
+        invariants = layer_norm(invariants, [self.invariants.size])
         features = self.network(invariants, structures.types)  # (atoms, features)
         if self.long_range is not None:
             features = features + self.long_range(structures, features)
@@ -129,6 +123,7 @@ class Model(torch.nn.Module):
         values: Dict[str, List[torch.Tensor]] = {}
         if self.atom_pairs is not None and self.has_pairs(targets):
             pairs = self.atom_pairs(structures, density, features)
+            # without linear terms, which alone read invariants and types
             centers = Centers(pairs.features, pairs.features[:, :0], pairs.first)
             values = self.readouts["atom_pair"](
                 centers, pairs.density, targets, pairs.opposite

@@ -49,10 +49,7 @@ class Log:
         self._logger.log(known, epoch, self.rank, learning_rate)
 
     def write_exported(
-        self,
-        epoch: Optional[int],
-        num_epochs: int,
-        results: Dict[str, float],
+        self, epoch: Optional[int], num_epochs: int, results: Dict[str, float]
     ) -> None:
         """Log which weights are exported, and their errors.
 
@@ -66,8 +63,8 @@ class Log:
             name = f"of epoch {epoch} of {num_epochs}"
         else:
             name = "from before the first epoch"
-        logging.info(f"Exported are the weights {name}, with")
-        errors = {name: value for name, value in results.items() if name != "loss"}
+        errors = {key: value for key, value in results.items() if key != "loss"}
+        logging.info(f"Exported are the weights {name}{', with' if errors else ''}")
         if len(errors) > 0:
             columns = {k: v if v > 0.0 else 1.0 for k, v in errors.items()}
             logger = MetricLogger(ROOT_LOGGER, self.dataset_info, columns, "validation")

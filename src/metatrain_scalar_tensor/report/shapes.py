@@ -75,7 +75,7 @@ def drawings(evaluation: Evaluation) -> List[Drawing]:
             continue
         place = blocks[0].place
         form: Form = "arrow" if tensors["reference"].ndim == 2 else "ellipsoid"
-        radii = _radii(evaluation, place)
+        radii = extents(evaluation, place)
         typical, largest = REACH[form, place]
         scale = _scale(tensors, radii, typical, largest)
         if scale is None:
@@ -155,7 +155,7 @@ def _cartesian(
     return np.einsum("nm,mij->nij", np.hstack([parts[0], parts[2]]), basis.numpy())
 
 
-def _radii(evaluation: Evaluation, place: Place) -> np.ndarray:
+def extents(evaluation: Evaluation, place: Place) -> np.ndarray:
     """How far atoms reach from where the shapes are: ``(structures | atoms,)``."""
     if place == "atom":
         return np.full(sum(len(frame) for frame in evaluation.structures), ATOM)

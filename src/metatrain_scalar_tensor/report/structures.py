@@ -14,7 +14,7 @@ import chemiscope
 import numpy as np
 
 from .evaluation import Block, Evaluation
-from .shapes import Drawing, drawings
+from .shapes import Drawing, drawings, extents
 
 
 MAX_STRUCTURES = 200
@@ -191,7 +191,8 @@ def _settings(
     ]
     share = 0.75  # one whose shapes are large, though not the largest
     if arrows:  # short ones are hidden between atoms
-        sizes = _relative_lengths(evaluation.structures, arrows[0])
+        lengths = [np.linalg.norm(arrow["vector"]) for arrow in arrows[0]]
+        sizes = np.array(lengths) / extents(evaluation, "structure")
         share = 1.0
     known = np.flatnonzero(np.isfinite(properties[color]["values"]))
     if shown and len(known) > 0:
@@ -202,18 +203,6 @@ def _settings(
                 evaluation.structures[opened], np.array(arrows[0][opened]["vector"])
             )
     return result
-
-
-def _relative_lengths(
-    structures: List[ase.Atoms], arrows: List[Dict[str, Any]]
-) -> np.ndarray:
-    """Lengths of arrows, relative to how far the atoms reach: ``(structures,)``."""
-    lengths = [np.linalg.norm(arrow["vector"]) for arrow in arrows]
-    radii = [
-        np.linalg.norm(frame.positions - frame.get_center_of_mass(), axis=1).max()
-        for frame in structures
-    ]
-    return np.array(lengths) / np.maximum(radii, 1.0)
 
 
 def _camera(structure: ase.Atoms, vector: np.ndarray) -> Dict[str, Any]:

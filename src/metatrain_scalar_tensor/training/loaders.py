@@ -152,19 +152,14 @@ class Loaders:
         """The validation batches, in order."""
         return self._batches(CombinedDataLoader(self._val, shuffle=False))
 
-    def for_solve(self) -> List["AllBatches"]:
+    def for_solve(self) -> Iterator["AllBatches"]:
         """All training and all validation structures, in order, for every process."""
-        return [
-            self._all_of(sources)
-            for sources in (self._train_sources, self._val_sources)
-        ]
-
-    def _all_of(self, sources: List["_Source"]) -> "AllBatches":
-        loaders: List[DataLoader] = []
-        for source in sources:
-            loaders += self._in_order(source, None)
-        batches = self._batches(CombinedDataLoader(loaders, shuffle=False))
-        return AllBatches(batches, sum(len(source.dataset) for source in sources))
+        for sources in (self._train_sources, self._val_sources):
+            loaders: List[DataLoader] = []
+            for source in sources:
+                loaders += self._in_order(source, None)
+            batches = self._batches(CombinedDataLoader(loaders, shuffle=False))
+            yield AllBatches(batches, sum(len(source.dataset) for source in sources))
 
     def keep_geometry(self, model: ScalarTensor, has_gradients: bool) -> None:
         """Compute what does not change while training: :meth:`Cache.keep_geometry`."""

@@ -96,6 +96,9 @@ def _solve_target(name: str, head: Any, training: Rows, validation: Rows) -> Non
         x = training.of_symmetry(symmetry)
         if x.square().mean().sqrt() < VANISHING:
             continue
+        x_of_others = None
+        if symmetry in validation.x:
+            x_of_others = validation.of_symmetry(symmetry)
         all_scales = _scales(x, head.blocks[0].coefficients[0].in_features, symmetry)
         solvers: Dict[bytes, List[Ridge]] = {}
         solutions: List[Solution] = []
@@ -113,10 +116,14 @@ def _solve_target(name: str, head: Any, training: Rows, validation: Rows) -> Non
                     key = rows.numpy().tobytes()
                     if key not in solvers:
                         solvers[key] = [Ridge(x[rows], scales) for scales in all_scales]
+                    others = None
+                    if x_of_others is not None:
+                        y_of_others = validation.of_irrep(i, j)[:, properties]
+                        others = _known_rows(x_of_others, y_of_others)
                     solution = _best_solution(
                         solvers[key],
                         y[rows][:, properties],
-                        _other_rows(validation, symmetry, (i, j), properties),
+                        others,
                         get_weights(block, j, properties),
                     )
                     set_weights(block, j, properties, solution.weights)
@@ -181,12 +188,9 @@ def _scales(x: torch.Tensor, num_features: int, symmetry: str) -> List[torch.Ten
     return [torch.where(is_feature, balance * ratio, 1.0) for balance in BALANCES]
 
 
-def _other_rows(
-    validation: Rows, symmetry: str, irrep: Tuple[int, int], properties: torch.Tensor
+def _known_rows(
+    x: torch.Tensor, y: torch.Tensor
 ) -> Optional[Tuple[torch.Tensor, torch.Tensor]]:
-    """The equations of the validation set; ``None`` without values."""
-    if symmetry not in validation.x:
-        return None
-    y = validation.of_irrep(*irrep)[:, properties]
+    """The equations whose right sides are known; ``None`` if there are none."""
     known = y.isfinite().all(1)
-    return (validation.of_symmetry(symmetry)[known], y[known]) if known.any() else None
+    return (x[known], y[known]) if known.any() else None

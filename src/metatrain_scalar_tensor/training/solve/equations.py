@@ -1,12 +1,11 @@
 """The linear equations that the last weights of targets fulfil."""
 
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 import metatensor.torch as mts
 import torch
-from metatensor.torch import TensorMap
+from metatensor.torch import TensorBlock, TensorMap
 
 from ...basis import basis_name
 from ...o3 import Irrep
@@ -58,138 +57,134 @@ def collect_rows(
     :param heads: the heads of the targets.
     :return: the equations of every target, in float64 on the CPU.
     """
-    rows = {name: Rows() for name in heads}
     num_components = max(1, MAX_RANK // max(data.num_structures, 1) - 1)
-    with _watching(dict(runner.module.model.readouts.items())) as seen:
-        for batch in data.batches:
+    collector = _Collector(runner, heads, num_components)
+    for batch in data.batches:
+        collector.add(batch)
+    return collector.rows
+
+
+class _Collector:
+    """Collects the equations of some targets, batch by batch.
+
+    :param runner: evaluates batches.
+    :param heads: the heads of the targets.
+    :param num_components: how many components of gradients to take of a structure.
+    """
+
+    def __init__(
+        self, runner: EpochRunner, heads: Mapping[str, Any], num_components: int
+    ) -> None:
+        self.runner = runner
+        self.heads = heads
+        self.num_components = num_components
+        self.readouts: Dict[str, Any] = dict(runner.module.model.readouts.items())
+        self.rows = {name: Rows() for name in heads}
+
+    def add(self, batch: Batch) -> None:
+        """Add the equations of a batch."""
+        runner = self.runner
+        with _watching(self.readouts) as seen:
             with torch.set_grad_enabled(runner.has_gradients):
                 predictions = runner.predict(batch, is_training=False)
-            seen_now = dict(seen)  # derivatives overwrite it
-            # what a prediction is multiplied with to be compared in the loss
-            ones = {name: mts.ones_like(x) for name, x in predictions.items()}
-            factors = runner.as_in_loss(batch.systems, runner.pair_scales(ones, False))
-            for name in sorted(set(heads) & set(batch.targets)):
-                center = _center_of(runner.module.model, name)
-                add = _add_values
-                if len(batch.targets[name].block(0).gradients_list()) > 0:
-                    add = partial(_add_values_and_gradients, seen, num_components)
-                add(runner, batch, name, factors[name], seen_now[center], rows[name])
-    return rows
+        # what a prediction is multiplied with to be compared in the loss
+        ones = {name: mts.ones_like(x) for name, x in predictions.items()}
+        factors = runner.as_in_loss(batch.systems, runner.pair_scales(ones, False))
+        for name in sorted(set(self.heads) & set(batch.targets)):
+            target = batch.targets[name]
+            chosen = self.rows[name].choose(len(target.block(0).samples))
+            x, y = self._sides(batch, name, factors[name], seen, chosen)
+            has_gradients = len(target.block(0).gradients_list()) > 0
+            if has_gradients:  # weighted as in the loss
+                size = self._size(batch, name, factors[name].block(0).values)[chosen]
+                x, y = {SCALARS: size * x[SCALARS]}, {(0, 0): size * y[0, 0]}
+            self.rows[name].add(x, y)
+            if has_gradients:
+                self._add_gradients(batch, name, factors[name].block(0))
 
+    def _size(self, batch: Batch, name: str, factors: torch.Tensor) -> torch.Tensor:
+        """Factors from means over atoms to values in the loss, with its weight.
 
-def _add_values(
-    runner: EpochRunner,
-    batch: Batch,
-    name: str,
-    factors: TensorMap,
-    seen: Seen,
-    rows: Rows,
-) -> None:
-    """Add the equations of the values of a target.
+        :return: ``(samples, 1, 1)``
+        """
+        num_atoms = torch.tensor([len(system) for system in batch.systems])
+        size = factors.double().cpu() * num_atoms.unsqueeze(1)
+        return self.runner.loss.metadata[name]["weight"] ** 0.5 * size.unsqueeze(2)
 
-    :param runner: has the model.
-    :param batch: the structures and their targets.
-    :param name: the target.
-    :param factors: from the output of the network to the target, as the loss has it.
-    :param seen: scalars and density of the centers.
-    :param rows: the equations so far.
-    """
-    chosen = rows.choose(len(batch.targets[name].block(0).samples))
-    rows.add(*_sides(runner, batch, name, factors, seen, chosen))
+    def _add_gradients(self, batch: Batch, name: str, factors: TensorBlock) -> None:
+        """Add the equations of forces and stress, weighted as in the loss."""
+        module, rows = self.runner.module, self.rows[name]
+        weights = self.runner.loss.metadata[name]["gradients"]
 
+        def columns(structures: Structures) -> torch.Tensor:
+            with _watching(self.readouts) as seen:
+                module.model(structures, [name])
+            centers, _ = seen["atom"]
+            features = self.heads[name].last_layer_features(centers.features)
+            return _columns_of_scalars(self.heads[name], features, centers)
 
-def _add_values_and_gradients(
-    seen_in_model: Dict[str, Seen],
-    num_components: int,
-    runner: EpochRunner,
-    batch: Batch,
-    name: str,
-    factors: TensorMap,
-    seen: Seen,
-    rows: Rows,
-) -> None:
-    """Add the equations of values and gradients, weighted as in the loss.
-
-    :param seen_in_model: where :func:`_watching` keeps what the model does.
-    :param num_components: how many components of gradients to take of a structure.
-
-    The other parameters are those of :func:`_add_values`.
-    """
-    model, target = runner.module.model, batch.targets[name].block(0)
-    weights = runner.loss.metadata[name]
-    chosen = rows.choose(len(target.samples))
-    x, y = _sides(runner, batch, name, factors, seen, chosen)
-    num_atoms = torch.tensor([len(system) for system in batch.systems])
-    # from means over atoms to values in the loss
-    size = factors.block(0).values.double().cpu() * num_atoms.unsqueeze(1)
-    size = weights["weight"] ** 0.5 * size[chosen].unsqueeze(2)  # (samples, 1, 1)
-    rows.add({SCALARS: size * x[SCALARS]}, {(0, 0): size * y[0, 0]})
-
-    def columns(structures: Structures) -> torch.Tensor:
-        model(structures, [name])
-        return _columns(model.heads()[name], seen_in_model["atom"][0], SCALARS)
-
-    slopes, values = derivative_rows(
-        runner.module,
-        batch,
-        columns,
-        target,
-        factors.block(0),
-        {kind: of_kind["weight"] for kind, of_kind in weights["gradients"].items()},
-        num_components,
-        rows.generator,
-    )
-    chosen = rows.choose(len(values))
-    rows.add({SCALARS: slopes[chosen, None]}, {(0, 0): values[chosen, None, None]})
-
-
-def _sides(
-    runner: EpochRunner,
-    batch: Batch,
-    name: str,
-    factors: TensorMap,
-    seen: Seen,
-    chosen: torch.Tensor,
-) -> Sides:
-    """Left sides for every symmetry, and right sides for every block and irrep.
-
-    The parameters are those of :func:`_add_values`, and the samples that are chosen.
-    """
-    head, target = runner.module.model.heads()[name], batch.targets[name]
-    centers, density = seen
-    num_atoms: List[int] = []
-    if target.block(0).samples.names == ["system"]:
-        num_atoms = [len(system) for system in batch.systems]
-    readout: Any = runner.module.model.readouts[_center_of(runner.module.model, name)]
-    bases = readout.bases(density, head.basis_names)
-    x = {
-        symmetry: _left_side(
-            _columns(head, centers, symmetry), tensors, chosen, num_atoms
+        slopes, values = derivative_rows(
+            module,
+            batch,
+            columns,
+            batch.targets[name].block(0),
+            factors,
+            {kind: of_kind["weight"] for kind, of_kind in weights.items()},
+            self.num_components,
+            rows.generator,
         )
-        for symmetry, tensors in bases.items()
-    }
-    return x, _right_sides(head, target, factors, chosen, num_atoms)
+        chosen = rows.choose(len(values))
+        rows.add({SCALARS: slopes[chosen, None]}, {(0, 0): values[chosen, None, None]})
+
+    def _sides(
+        self,
+        batch: Batch,
+        name: str,
+        factors: TensorMap,
+        seen: Dict[str, Seen],
+        chosen: torch.Tensor,
+    ) -> Sides:
+        """Left sides for every symmetry, and right sides for every block and irrep.
+
+        :param batch: the structures and their targets.
+        :param name: the target.
+        :param factors: from the output of the network to the target in the loss.
+        :param seen: scalars and density of the centers.
+        :param chosen: the samples that are wanted.
+        """
+        head, target = self.heads[name], batch.targets[name]
+        is_of_pairs = name in self.readouts["atom_pair"].heads
+        center = "atom_pair" if is_of_pairs else "atom"
+        centers, density = seen[center]
+        num_atoms: List[int] = []
+        if target.block(0).samples.names == ["system"]:
+            num_atoms = [len(system) for system in batch.systems]
+        features = head.last_layer_features(centers.features)
+        x: Dict[str, torch.Tensor] = {}
+        bases = self.readouts[center].bases(density, head.basis_names)
+        for symmetry, tensors in bases.items():
+            columns = features
+            if symmetry == SCALARS:
+                columns = _columns_of_scalars(head, features, centers)
+            x[symmetry] = _left_side(columns, tensors, chosen, num_atoms)
+        return x, _right_sides(head, target, factors, chosen, num_atoms)
 
 
-def _center_of(model: Any, name: str) -> str:
-    """The kind of center of a target, by which the readouts are named."""
-    return "atom_pair" if name in model.readouts["atom_pair"].heads else "atom"
-
-
-def _columns(head: Any, centers: Centers, symmetry: str) -> torch.Tensor:
-    """What the weights of every tensor of a symmetry are multiplied with.
+def _columns_of_scalars(
+    head: Any, features: torch.Tensor, centers: Centers
+) -> torch.Tensor:
+    """What the weights of a scalar are multiplied with.
 
     :param head: head of the target.
+    :param features: inputs of its last layer, ``(centers, f)``
     :param centers: scalars of the centers.
-    :param symmetry: the symmetry; scalars have a linear term besides.
-    :return: ``(centers, columns)``
+    :return: ``(centers, columns)``, the features first.
     """
-    features = head.last_layer_features(centers.features)
-    terms = [block.linear for block in head.blocks if block.linear is not None]
-    if symmetry != SCALARS or len(terms) == 0:
-        return features
-    linear = terms[0].columns(centers.invariants, centers.types)
-    return torch.cat([features, linear], dim=1)
+    for block in head.blocks:
+        if block.linear is not None:  # the same columns for all blocks
+            linear = block.linear.columns(centers.invariants, centers.types)
+            return torch.cat([features, linear], dim=1)
+    return features
 
 
 def _left_side(

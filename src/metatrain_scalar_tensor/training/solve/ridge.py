@@ -65,15 +65,14 @@ class Ridge:
         :return: the weights.
         """
         squares = self.squares.unsqueeze(1)
-        if self.is_wide:
-            left, t = self.x.T @ self.vectors, self.vectors.T @ y  # (rank, properties)
-        else:
-            left, t = self.vectors, self.vectors.T @ (self.x.T @ y)
+        t = self.vectors.T @ (y if self.is_wide else self.x.T @ y)  # (rank, properties)
         alphas = STRENGTHS.to(y.device) * self.squares.max()
         num_parameters = (squares / (squares + alphas)).sum(0)  # (strengths,)
         errors: List[torch.Tensor] = []
         if validation is not None:
-            projected = (validation[0] * self.scales) @ left  # (other rows, rank)
+            others = validation[0] * self.scales
+            others = others @ self.x.T if self.is_wide else others
+            projected = others @ self.vectors  # (other rows, rank)
         for alpha, number in zip(alphas, num_parameters):
             w = t / (squares + alpha)
             if validation is not None:
@@ -85,9 +84,10 @@ class Ridge:
                     residual = y.square().sum() - (w * (2 * t - squares * w)).sum()
                 errors.append(residual.clamp(min=0.0) / (len(y) - number).square())
         best = int(torch.stack(errors).argmin())
-        w = t / (squares + alphas[best])
+        w = self.vectors @ (t / (squares + alphas[best]))
+        w = self.x.T @ w if self.is_wide else w  # (columns, properties)
         return Solution(
-            self.scales.unsqueeze(1) * (left @ w),
+            self.scales.unsqueeze(1) * w,
             float(STRENGTHS[best]),
             float(num_parameters[best]),
             float(errors[best]),
