@@ -185,14 +185,15 @@ def _settings(
     }
     sizes = np.asarray(properties[y]["values"])
     arrows = [
-        drawing.shapes[f"{drawing.target} predicted"]["parameters"]["structure"]
+        [shape["parameters"]["structure"] for shape in drawing.shapes.values()]
         for drawing in shown
         if drawing.form == "arrow" and drawing.place == result["target"] == "structure"
     ]
     share = 0.75  # one whose shapes are large, though not the largest
-    if arrows:  # short ones are hidden between atoms
-        lengths = [np.linalg.norm(arrow["vector"]) for arrow in arrows[0]]
-        sizes = np.array(lengths) / extents(evaluation, "structure")
+    if arrows:  # short ones, of reference or prediction, are hidden between atoms
+        vectors = np.array([[a["vector"] for a in of_kind] for of_kind in arrows[0]])
+        lengths = np.linalg.norm(vectors, axis=2).min(0)
+        sizes = lengths / extents(evaluation, "structure")
         share = 1.0
     known = np.flatnonzero(np.isfinite(properties[color]["values"]))
     if shown and len(known) > 0:
@@ -200,7 +201,8 @@ def _settings(
         result["pinned"] = [opened]
         if arrows:
             result["structure"][0]["camera"] = _camera(
-                evaluation.structures[opened], np.array(arrows[0][opened]["vector"])
+                evaluation.structures[opened],
+                vectors[-1, opened],  # the prediction, which is the wider arrow
             )
     return result
 
