@@ -26,6 +26,8 @@ class Prediction(NamedTuple):
     """Blocks of every target, ``(centers, *components, properties)``"""
     features: torch.Tensor
     """``(atoms, features)``"""
+    members: List[Dict[str, List[torch.Tensor]]]
+    """For every member of the ensembles, its differences from the values"""
 
 
 class Model(torch.nn.Module):
@@ -96,6 +98,7 @@ class Model(torch.nn.Module):
         targets: List[str],
         atoms: Optional[torch.Tensor] = None,
         surroundings: Optional[Surroundings] = None,
+        ensembles: Optional[List[str]] = None,
     ) -> Prediction:
         """Predict targets.
 
@@ -104,6 +107,8 @@ class Model(torch.nn.Module):
         :param atoms: predict only these atoms, and pairs whose first atom is among
             them, ``(selected atoms,)``; all by default.
         :param surroundings: the result of :meth:`look`, if already computed.
+        :param ensembles: those targets of which to evaluate the members of the
+            ensemble, too; by default none.
         :return: the contributions of atoms, and the values of pairs of atoms.
         """
         if surroundings is None:
@@ -120,22 +125,23 @@ class Model(torch.nn.Module):
             sums = self.neighbor_sum(features, edges)
             density = [torch.cat([x, y], dim=2) for x, y in zip(density, sums)]
 
-        values: Dict[str, List[torch.Tensor]] = {}
+        draws = torch.jit.annotate(List[Dict[str, List[torch.Tensor]]], [])
         if self.atom_pairs is not None and self.has_pairs(targets):
             pairs = self.atom_pairs(structures, density, features)
             # without linear terms, which alone read invariants and types
             centers = Centers(pairs.features, pairs.features[:, :0], pairs.first)
-            values = self.readouts["atom_pair"](
-                centers, pairs.density, targets, pairs.opposite
+            draws = self.readouts["atom_pair"](
+                centers, pairs.density, targets, pairs.opposite, ensembles
             )
             if atoms is not None:
-                values = _of_first_atoms(values, pairs.first, atoms, len(features))
+                draws = _of_first_atoms(draws, pairs.first, atoms, len(features))
         centers = Centers(features, invariants, structures.types)
         if atoms is not None:
             density = [x[atoms] for x in density]
             centers = Centers(features[atoms], invariants[atoms], centers.types[atoms])
-        values.update(self.readouts["atom"](centers, density, targets))
-        return Prediction(values, centers.features)
+        of_atoms = self.readouts["atom"](centers, density, targets, None, ensembles)
+        draws = _united(of_atoms, draws)
+        return Prediction(draws[0], centers.features, draws[1:])
 
     @torch.jit.export
     def look(self, structures: Structures) -> Surroundings:
@@ -255,16 +261,28 @@ class Model(torch.nn.Module):
 
 
 def _of_first_atoms(
-    values: Dict[str, List[torch.Tensor]],
+    draws: List[Dict[str, List[torch.Tensor]]],
     first: torch.Tensor,
     atoms: torch.Tensor,
     num_atoms: int,
-) -> Dict[str, List[torch.Tensor]]:
+) -> List[Dict[str, List[torch.Tensor]]]:
     """The values of pairs whose first atom is among ``atoms``."""
     is_selected = torch.zeros(num_atoms, dtype=torch.bool, device=first.device)
     is_selected[atoms] = True
     rows = torch.where(is_selected[first])[0]
-    selected: Dict[str, List[torch.Tensor]] = {}
-    for name, blocks in values.items():
-        selected[name] = [block[rows] for block in blocks]
-    return selected
+    for values in draws:
+        for name, blocks in values.items():
+            values[name] = [block[rows] for block in blocks]
+    return draws
+
+
+def _united(
+    first: List[Dict[str, List[torch.Tensor]]],
+    second: List[Dict[str, List[torch.Tensor]]],
+) -> List[Dict[str, List[torch.Tensor]]]:
+    """The targets of both; some may have more members than others."""
+    while len(first) < len(second):
+        first.append(torch.jit.annotate(Dict[str, List[torch.Tensor]], {}))
+    for values, others in zip(first, second):
+        values.update(others)
+    return first

@@ -3,7 +3,7 @@
 from typing import Any, Dict, List, Literal, Optional, Sequence
 
 import torch
-from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatensor.torch import Labels, TensorMap
 from metatomic.torch import (
     AtomisticModel,
     ModelCapabilities,
@@ -28,9 +28,10 @@ from ..readout import center_of, exchange_symmetry, target_blocks
 from ..structures import StructureReader, Structures, closest_distance
 from . import checkpoints
 from .baseline import Baseline
-from .names import check_name_and_unit
+from .ensembles import auxiliary_name, ensemble_outputs, requested_ensembles
+from .names import check_name_and_unit, check_names_in_options
 from .new_types import check_types_can_be_added
-from .outputs import TargetLabels, atom_labels, pair_labels
+from .outputs import TargetLabels, atom_labels, feature_maps, pair_labels
 from .size import check_size
 
 
@@ -48,6 +49,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     last_layer_names: Dict[str, str]  # of every target of atoms
     last_layer_parameter_names: Dict[str, List[str]]
+    ensemble_names: Dict[str, List[str]]  # its outputs, for targets that have one
 
     __checkpoint_version__ = 1
     __supported_devices__ = ["cuda", "cpu"]
@@ -71,12 +73,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         targets = dataset_info.targets
         for name, info in targets.items():
             check_name_and_unit(name, info.unit)
-        for option in ("index_symmetry", "exchange_symmetry"):
-            for name in set(hypers[option]) - set(targets):  # type: ignore[literal-required]
-                raise ValueError(
-                    f"'model.{option}' has a target '{name}', and there are only "
-                    f"{sorted(targets)}: correct the name, or remove it"
-                )
+        check_names_in_options(hypers, sorted(targets))
         train_info = densify_atomic_basis_dataset_info(dataset_info)
         check_size(hypers, train_info)
         self.atomic_types = dataset_info.atomic_types
@@ -94,6 +91,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         # metatrain's LLPR needs these two
         self.last_layer_feature_size = self.model.num_features
         self.last_layer_parameter_names = {}
+        self.ensemble_names = {}
         for name, info in train_info.targets.items():
             self.add_target(name, info)
         self.has_new_weights = False
@@ -120,9 +118,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
             unit=info.unit, sample_kind=center, description=info.description
         )
         if center == "atom":
-            last_layer_name = (
-                f"mtt::aux::{name.replace('mtt::', '')}_last_layer_features"
-            )
+            last_layer_name = auxiliary_name(name, "last_layer_features")
             self.outputs[last_layer_name] = ModelOutput(
                 sample_kind="atom", description=f"last-layer features of {name}"
             )
@@ -144,8 +140,8 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         """Predict the requested outputs.
 
         :param systems: structures, with the requested neighbor lists.
-        :param outputs: the outputs to compute: targets, ``feature`` or last-layer
-            features; per atom or summed over the atoms of a structure.
+        :param outputs: the outputs to compute: targets, their ensembles, ``feature`` or
+            last-layer features; per atom or summed over the atoms of a structure.
         :param selected_atoms: atoms whose contributions to compute; all by default.
         :return: the outputs: in evaluation mode with scales and additive models, in
             training mode without, as the loss needs them.
@@ -178,25 +174,40 @@ class ScalarTensor(ModelInterface[ModelHypers]):
             atoms = centers.select(selected_atoms)
             centers = Labels(centers.names, centers.values[atoms])
             center_type = center_type[atoms]
-        prediction = self.model(structures, list(outputs.keys()), atoms, surroundings)
+        ensembles = requested_ensembles(self.ensemble_names, outputs)
+        targets = list(outputs.keys()) + ensembles
+        prediction = self.model(structures, targets, atoms, surroundings, ensembles)
 
+        pairs = self._pair_labels(systems, targets, selected_atoms)
+        draws: List[Dict[str, TensorMap]] = []  # predictions, differences of members
+        for values in [prediction.values] + prediction.members:
+            draw: Dict[str, TensorMap] = {}
+            for name, labels in self.labels.items():
+                if name in values:
+                    samples = centers if name in self.last_layer_names else pairs
+                    draw[name] = labels(values[name], samples, systems)
+            draws.append(draw)
         maps = self._feature_maps(prediction.features, centers, outputs)
-        pairs = self._pair_labels(systems, outputs, selected_atoms)
-        for name, labels in self.labels.items():
-            if name in prediction.values:
-                samples = centers if name in self.last_layer_names else pairs
-                maps[name] = labels(prediction.values[name], samples, systems)
-        return self.baseline(systems, outputs, maps, center_type, selected_atoms)
+        for name, map in draws[0].items():
+            if name in outputs:
+                maps[name] = map
+        results = self.baseline(systems, outputs, maps, center_type, selected_atoms)
+        names = self.ensemble_names
+        spread = self.baseline.ensembles(
+            systems, outputs, names, draws, center_type, selected_atoms
+        )
+        results.update(spread)
+        return results
 
     def _pair_labels(
         self,
         systems: List[System],
-        outputs: Dict[str, ModelOutput],
+        targets: List[str],
         selected_atoms: Optional[Labels],
     ) -> Labels:
-        """Labels of the pairs of atoms, if there are outputs for pairs."""
+        """Labels of the pairs of atoms, if there are targets of pairs."""
         atom_pairs = self.model.atom_pairs
-        if atom_pairs is not None and self.model.has_pairs(list(outputs.keys())):
+        if atom_pairs is not None and self.model.has_pairs(targets):
             return pair_labels(systems, atom_pairs.neighbor_list, selected_atoms)
         return self.single_key
 
@@ -214,12 +225,20 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         last_layers = self.model.last_layer_features(features, names)
         for name, last_layer in last_layers.items():
             wanted[self.last_layer_names[name]] = last_layer
-        maps: Dict[str, TensorMap] = {}
-        for name, values in wanted.items():
-            labels = self.feature_labels.to(values.device)
-            block = TensorBlock(values, centers, [], labels)
-            maps[name] = TensorMap(self.single_key.to(values.device), [block])
-        return maps
+        return feature_maps(wanted, centers, self.feature_labels, self.single_key)
+
+    @torch.jit.unused
+    def offer_ensembles(self) -> None:
+        """Offer the outputs of ensembles that the heads have now, and no others."""
+        for names in self.ensemble_names.values():
+            for name in names:
+                del self.outputs[name]
+        self.ensemble_names = {}
+        for target, head in self.model.heads().items():
+            if head.num_members() > 0:
+                offered = ensemble_outputs(target, self.outputs[target])
+                self.outputs.update(offered)
+                self.ensemble_names[target] = list(offered)
 
     @torch.jit.unused
     def calibrate(self, batches: Sequence[List[System]]) -> None:
@@ -275,6 +294,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         check_types_can_be_added(self.hypers, self.atomic_types, atomic_types)
         known = torch.tensor([atomic_types.index(t) for t in self.atomic_types])
         self.model.add_types(atomic_types, known)
+        self.offer_ensembles()
         self.baseline = self.baseline.with_types(atomic_types, known)
         self.atomic_types = atomic_types
         self.read = self._reader().to(self.model.density.scale.device)
@@ -318,6 +338,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
             self.last_layer_parameter_names.pop(name, None)
             del self.labels[name]
         self.model.keep_targets(set(names))
+        self.offer_ensembles()
         self.dataset_info = DatasetInfo(
             self.dataset_info.length_unit,
             self.atomic_types,
@@ -359,6 +380,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         model = cls(data["model_hypers"], data["dataset_info"])
         name, _ = next(model.named_parameters())
         model.to(state[name].dtype).load_state_dict(state)
+        model.offer_ensembles()
         model.baseline.load_tensor_maps()
         model.metadata = merge_metadata(model.metadata, checkpoint.get("metadata"))
         return model

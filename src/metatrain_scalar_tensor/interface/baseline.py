@@ -22,6 +22,7 @@ from metatrain.utils.data.atomic_basis_helpers import (
 )
 from metatrain.utils.sum_over_atoms import sum_over_atoms
 
+from .ensembles import ensemble_output
 from .isotropic import IsotropicComposition, has_isotropic_part
 from .new_types import take_over
 from .outputs import types_of_samples
@@ -96,6 +97,7 @@ class Baseline(torch.nn.Module):
         predictions: Dict[str, TensorMap],
         center_type: torch.Tensor,
         selected_atoms: Optional[Labels],
+        is_difference: bool = False,
     ) -> Dict[str, TensorMap]:
         """Finish the predictions.
 
@@ -108,6 +110,8 @@ class Baseline(torch.nn.Module):
             pairs of atoms as samples.
         :param center_type: index of the type of each atom, ``(atoms,)``
         :param selected_atoms: atoms that the predictions are for; all by default.
+        :param is_difference: whether they are differences of predictions, to which
+            nothing is added.
         :return: the outputs, in the dtype of the structures.
         """
         # targets of pairs have no additive models
@@ -115,8 +119,11 @@ class Baseline(torch.nn.Module):
         if not self.training:
             for name, table in self.tables.items():
                 if name in predictions:
-                    predictions[name] = table(predictions[name], center_type)
-            predictions = self._add_repulsion(systems, predictions, selected_atoms)
+                    predictions[name] = table(
+                        predictions[name], center_type, not is_difference
+                    )
+            if not is_difference:
+                predictions = self._add_repulsion(systems, predictions, selected_atoms)
             predictions = self._sparsify(systems, predictions)
         dtype = systems[0].positions.dtype
         for name in list(predictions.keys()):
@@ -125,6 +132,49 @@ class Baseline(torch.nn.Module):
                 prediction = sum_over_atoms(prediction.to(dtype=torch.float64))
             predictions[name] = prediction.to(dtype=dtype)
         return predictions
+
+    @torch.jit.export
+    def ensembles(
+        self,
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        names: Dict[str, List[str]],
+        draws: List[Dict[str, TensorMap]],
+        center_type: torch.Tensor,
+        selected_atoms: Optional[Labels],
+    ) -> Dict[str, TensorMap]:
+        """The requested outputs of ensembles.
+
+        Every member is finished like the prediction, so that its contributions of atoms
+        are summed before the spread is computed.
+
+        :param systems: structures.
+        :param outputs: the requested outputs.
+        :param names: for every target with an ensemble, the names of its outputs.
+        :param draws: predictions of the network, then for every member of the ensembles
+            the differences from these.
+        :param center_type: index of the type of each atom, ``(atoms,)``
+        :param selected_atoms: atoms that the predictions are for; all by default.
+        """
+        results: Dict[str, TensorMap] = {}
+        for target, of_target in names.items():
+            for name in of_target:
+                if name in outputs:
+                    finished: List[TensorMap] = []
+                    for i, draw in enumerate(draws):
+                        if target in draw:
+                            # of atoms or structures, whichever the prediction is of
+                            of_draw = self.forward(
+                                systems,
+                                {target: outputs[name]},
+                                {target: draw[target]},
+                                center_type,
+                                selected_atoms,
+                                i > 0,
+                            )
+                            finished.append(of_draw[target])
+                    results[name] = ensemble_output(name, finished)
+        return results
 
     def _add_repulsion(
         self,

@@ -1,8 +1,11 @@
 """Names and units of targets."""
 
 import re
+from typing import List
 
 from metatomic.torch import ModelOutput
+
+from ..documentation import ModelHypers
 
 
 def check_name_and_unit(name: str, unit: str) -> None:
@@ -31,6 +34,21 @@ def check_name_and_unit(name: str, unit: str) -> None:
             f"({error}): leave 'unit' out, which does not change the values, or write "
             "it with units such as eV, Hartree, kcal/mol, angstrom, bohr, e, u, fs"
         ) from error
+
+
+def check_names_in_options(hypers: ModelHypers, targets: List[str]) -> None:
+    """Refuse options for targets that do not exist.
+
+    :param hypers: hyperparameters of the model.
+    :param targets: the names of all targets.
+    :raises ValueError: with the names that there are.
+    """
+    for option in ("index_symmetry", "exchange_symmetry"):
+        for name in set(hypers[option]) - set(targets):  # type: ignore[literal-required]
+            raise ValueError(
+                f"'model.{option}' has a target '{name}', and there are only "
+                f"{targets}: correct the name, or remove it"
+            )
 
 
 def is_stress(name: str) -> bool:

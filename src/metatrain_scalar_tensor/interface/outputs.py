@@ -1,6 +1,6 @@
 """The labels of outputs: from values of targets to TensorMaps."""
 
-from typing import List, Optional
+from typing import Dict, List, Optional
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -43,6 +43,23 @@ def pair_labels(
         return samples
     first_atoms = Labels(["system", "first_atom"], selected_atoms.values)
     return Labels(samples.names, samples.values[samples.select(first_atoms)])
+
+
+def feature_maps(
+    values: Dict[str, torch.Tensor], samples: Labels, properties: Labels, keys: Labels
+) -> Dict[str, TensorMap]:
+    """Label features.
+
+    :param values: for every output, ``(samples, features)``
+    :param samples: labels of the atoms.
+    :param properties: labels of the features.
+    :param keys: the single key.
+    """
+    maps: Dict[str, TensorMap] = {}
+    for name, features in values.items():
+        block = TensorBlock(features, samples, [], properties.to(features.device))
+        maps[name] = TensorMap(keys.to(features.device), [block])
+    return maps
 
 
 class TargetLabels(torch.nn.Module):

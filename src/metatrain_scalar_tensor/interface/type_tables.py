@@ -46,17 +46,20 @@ class BlockTable(torch.nn.Module):
         self.has_shift = bool((shift != 0).any())
         self.scale, self.shift = split(scale), split(shift)
 
-    def forward(self, values: torch.Tensor, center_type: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, values: torch.Tensor, center_type: torch.Tensor, with_shift: bool
+    ) -> torch.Tensor:
         """Scale and shift values, in float64.
 
         :param values: ``(atoms, *components, properties)``
         :param center_type: index of the type of each atom, ``(atoms,)``
+        :param with_shift: whether to shift; not for differences of predictions.
         """
         scale = self.scale.to(torch.float64).sum(0).index_select(0, center_type)
         while scale.dim() < values.dim():
             scale = scale.unsqueeze(1)
         values = values.to(torch.float64) * scale
-        if self.has_shift:
+        if with_shift and self.has_shift:
             shift = self.shift.to(torch.float64).sum(0)
             values = values + shift.index_select(0, center_type)
         return values
@@ -75,18 +78,21 @@ class TargetTable(torch.nn.Module):
             BlockTable(block, num_types) for block in layout.blocks()
         )
 
-    def forward(self, prediction: TensorMap, center_type: torch.Tensor) -> TensorMap:
+    def forward(
+        self, prediction: TensorMap, center_type: torch.Tensor, with_shift: bool
+    ) -> TensorMap:
         """Scale and shift a target, in float64.
 
         :param prediction: prediction of the network, with atoms as samples.
         :param center_type: index of the type of each atom, ``(atoms,)``
+        :param with_shift: as in :class:`BlockTable`.
         """
         blocks: List[TensorBlock] = []
         for i, table in enumerate(self.blocks):
             block = prediction.block(i)
             blocks.append(
                 TensorBlock(
-                    table(block.values, center_type),
+                    table(block.values, center_type, with_shift),
                     block.samples,
                     block.components,
                     block.properties,

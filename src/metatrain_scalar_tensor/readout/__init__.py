@@ -122,7 +122,8 @@ class Readout(torch.nn.Module):
         density: List[torch.Tensor],
         names: List[str],
         opposite: Optional[torch.Tensor] = None,
-    ) -> Dict[str, List[torch.Tensor]]:
+        ensembles: Optional[List[str]] = None,
+    ) -> List[Dict[str, List[torch.Tensor]]]:
         """Predict targets: coefficients times tensors.
 
         :param centers: scalars of the centers.
@@ -130,14 +131,22 @@ class Readout(torch.nn.Module):
         :param names: the targets to predict; other names are ignored.
         :param opposite: index of each pair with its atoms exchanged, ``(centers,)``;
             ``None`` for atoms.
-        :return: blocks of every target, ``(centers, *components, properties)``
+        :param ensembles: targets of which to evaluate the members of the ensemble, too;
+            by default none.
+        :return: blocks of every target, ``(centers, *components, properties)``; then
+            the same for the differences of every member from them.
         """
         bases = self.bases(density, self.symmetries(names))  # (centers, 2λ + 1, b) each
-        values: Dict[str, List[torch.Tensor]] = {}
+        draws = [torch.jit.annotate(Dict[str, List[torch.Tensor]], {})]
         for name, head in self.heads.items():
             if name in names:
-                values[name] = head(centers, bases, opposite)
-        return values
+                with_members = ensembles is not None and name in ensembles
+                of_target = head(centers, bases, opposite, with_members)
+                while len(draws) < len(of_target):
+                    draws.append(torch.jit.annotate(Dict[str, List[torch.Tensor]], {}))
+                for draw, values in zip(draws, of_target):
+                    draw[name] = values
+        return draws
 
 
 __all__ = [

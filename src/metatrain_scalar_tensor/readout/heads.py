@@ -9,6 +9,7 @@ from ..o3 import Irrep, on_components
 from .exchange import ExchangeSymmetry
 from .irreps import TargetBlock
 from .linear import LinearTerm
+from .members import Members
 
 
 class Centers(NamedTuple):
@@ -61,6 +62,9 @@ class BlockHead(torch.nn.Module):
             self.coefficients.parameters(), num_tensors, strict=True
         ):  # makes the sum over the tensors as large as one of them
             weights.data.mul_(size**-0.5)
+        self.members = torch.nn.ModuleList(
+            Members(list(weights.shape)) for weights in self.coefficients.parameters()
+        )
         change = block.change_of_basis
         self.is_irreducible = change is None
         change = torch.empty(0) if change is None else change.flatten(1)
@@ -77,28 +81,38 @@ class BlockHead(torch.nn.Module):
             num_outputs = len(scalars) * self.num_properties
             self.linear = LinearTerm(num_types, num_invariants, num_outputs)
 
+    @torch.jit.export
+    def num_members(self) -> int:
+        """The number of members of the ensemble, the same for all irreps."""
+        number = 0
+        for members in self.members:
+            number = len(members.differences)  # type: ignore[arg-type]
+        return number
+
     def forward(
         self,
         last_layer: torch.Tensor,
         centers: Centers,
         bases: Dict[str, torch.Tensor],
+        member: int,
     ) -> torch.Tensor:
         """Evaluate the block.
 
         :param last_layer: the inputs of the last layer, ``(centers, num_features)``
         :param centers: scalars of the centers.
         :param bases: the tensors of every symmetry, ``(centers, 2λ + 1, num_tensors)``
+        :param member: as in :meth:`Members.forward`.
         :return: ``(centers, *components, properties)``
         """
         spherical: List[torch.Tensor] = []
-        for i, linear in enumerate(self.coefficients):
-            c = linear(last_layer).reshape(
-                len(last_layer), self.num_tensors[i], self.num_properties
-            )  # (centers, tensors, properties)
+        for i, (linear, members) in enumerate(zip(self.coefficients, self.members)):
+            c = last_layer @ members(linear.weight, member).T
+            c = c.reshape(len(last_layer), self.num_tensors[i], self.num_properties)
+            # (centers, tensors, properties)
             spherical.append(bases[self.basis_names[i]] @ c)
         values = torch.cat(spherical, dim=1)  # (centers, Σ (2λ + 1), properties)
         if self.linear is not None:
-            terms = self.linear(centers.invariants, centers.types)
+            terms = self.linear(centers.invariants, centers.types, member)
             terms = terms.reshape(len(terms), -1, self.num_properties)
             values = values.index_add(1, self.scalars, terms)
         if not self.is_irreducible:
@@ -155,9 +169,31 @@ class TargetHead(torch.nn.Module):
         """The inputs of the last linear layer, ``(centers, num_features)``."""
         return self.hidden(features)
 
+    @torch.jit.export
+    def num_members(self) -> int:
+        """The number of members of the ensemble; 0 for none."""
+        number = 0
+        for block in self.blocks:
+            number = block.num_members()  # type: ignore[operator]
+        return number
+
+    @torch.jit.unused
+    def reset_members(self, number: int) -> None:
+        """Make room for members of the ensemble, which are NaN at first.
+
+        :param number: how many; 0 to remove them.
+        """
+        for module in self.modules():
+            if isinstance(module, Members):
+                module.reset(number)
+
     @torch.jit.unused
     def add_types(self, num_types: int, known: torch.Tensor) -> None:
-        """Add center types; ``known`` has the positions of the known ones among all."""
+        """Add center types; ``known`` has the positions of the known ones among all.
+
+        Members of the ensemble are removed, since they say nothing about new types.
+        """
+        self.reset_members(0)
         block: Any  # mypy takes its modules for tensors
         for block in self.blocks:
             if block.linear is not None:
@@ -168,18 +204,24 @@ class TargetHead(torch.nn.Module):
         centers: Centers,
         bases: Dict[str, torch.Tensor],
         opposite: Optional[torch.Tensor],
-    ) -> List[torch.Tensor]:
+        with_members: bool,
+    ) -> List[List[torch.Tensor]]:
         """Predict the contributions of atoms to the target, or its values for pairs.
 
         :param centers: scalars of the centers.
         :param bases: the tensors of every symmetry, ``(centers, 2λ + 1, num_tensors)``
         :param opposite: as in :meth:`Readout.forward`.
-        :return: for every block, ``(centers, *components, properties)``
+        :param with_members: whether to evaluate the members of the ensemble, too.
+        :return: for every block, ``(centers, *components, properties)``; then the
+            same for the difference of every member from that.
         """
         last_layer = self.last_layer_features(centers.features)
-        values: List[torch.Tensor] = []
-        for block in self.blocks:
-            values.append(block(last_layer, centers, bases))
-        if self.exchange is not None:
-            values = self.exchange(values, opposite)
-        return values
+        draws: List[List[torch.Tensor]] = []
+        for member in range(-1, self.num_members() if with_members else 0):
+            values: List[torch.Tensor] = []
+            for block in self.blocks:
+                values.append(block(last_layer, centers, bases, member))
+            if self.exchange is not None:
+                values = self.exchange(values, opposite)
+            draws.append(values)
+        return draws

@@ -2,6 +2,8 @@
 
 import torch
 
+from .members import Members
+
 
 class LinearTerm(torch.nn.Module):
     r"""Scalars that are linear in the invariants, with weights for every center type.
@@ -23,17 +25,22 @@ class LinearTerm(torch.nn.Module):
         self.weight = torch.nn.Parameter(
             torch.zeros(num_types, num_outputs, num_inputs)
         )
+        self.members = Members(list(self.weight.shape))
         self.factor = num_inputs**-0.5
 
-    def forward(self, invariants: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, invariants: torch.Tensor, types: torch.Tensor, member: int = -1
+    ) -> torch.Tensor:
         """Evaluate the term.
 
         :param invariants: with a variance of one for every center, ``(centers, n)``
         :param types: index of the type of every center, ``(centers,)``
+        :param member: as in :meth:`Members.forward`.
         :return: ``(centers, num_outputs)``
         """
-        num_types, num_outputs, _ = self.weight.shape
-        of_types = invariants @ (self.factor * self.weight).flatten(0, 1).T
+        weight = self.members(self.weight, member)
+        num_types, num_outputs, _ = weight.shape
+        of_types = invariants @ (self.factor * weight).flatten(0, 1).T
         of_types = of_types.reshape(-1, num_types, num_outputs)
         centers = torch.arange(len(types), device=types.device)
         return of_types[centers, types]
@@ -55,3 +62,4 @@ class LinearTerm(torch.nn.Module):
         weight = self.weight.new_zeros((num_types, *self.weight.shape[1:]))
         weight[known] = self.weight.detach()
         self.weight = torch.nn.Parameter(weight)
+        self.members = Members(list(weight.shape)).to(weight)
