@@ -21,13 +21,14 @@ from .interface.log import Log
 from .interface.sources import Sources
 from .training.checks import Datasets, check_data, check_hypers
 from .training.diagnosis import refuse_bad_structure
-from .training.finetuning import choose_weights
+from .training.finetuning import choose_weights, forget_ensembles
 from .training.fit import Fit
 from .training.loaders import Loaders, atomic_basis_transforms, build_collate_fn
 from .training.processes import start_processes
 from .training.sample import calibrate
 from .training.selection import Selection
 from .training.solve import solve_heads
+from .training.solve.ensemble import draw_ensembles
 
 
 class Trainer(TrainerInterface[TrainerHypers]):
@@ -78,6 +79,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         check_data(model, train_datasets, val_datasets, sources)
         model.to(device=processes.device, dtype=dtype).train()
         choose_weights(model, train_datasets, self.hypers.get("finetune"))
+        forget_ensembles(model)
         largest_values = fit_to_targets(
             model,
             self.hypers,
@@ -134,7 +136,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
         if self.hypers["solve_heads"] and exported.epoch is not None:
             self._solve_heads(model, fit, exported)
         if self.start.value < exported.value or exported.epoch is None:
-            exported = self.start
+            exported = copy.copy(self.start)
+        if self.hypers["num_ensemble_members"] > 0:
+            self._draw_ensembles(model, fit, exported)
         self.exported = exported
         log.write_exported(exported.epoch, self.hypers["num_epochs"], exported.results)
         del fit  # the distributed wrapper must go before the process group
@@ -154,6 +158,23 @@ class Trainer(TrainerInterface[TrainerHypers]):
         metric = self.hypers["best_model_metric"]
         selection.offer(model, selection.epoch, results, metric)
         model.load_state_dict(latest)
+
+    def _draw_ensembles(
+        self, model: ScalarTensor, fit: Fit, selection: Selection
+    ) -> None:
+        """Give the selected weights their ensembles.
+
+        :param model: the model, which is the same afterwards.
+        :param fit: its training.
+        :param selection: the weights, by default those of the model.
+        """
+        latest = copy.deepcopy(model.state_dict())
+        if selection.model_state is not None:
+            model.load_state_dict(selection.model_state)
+        draw_ensembles(model, fit, self.hypers["num_ensemble_members"])
+        selection.model_state = copy.deepcopy(model.state_dict())
+        model.load_state_dict(latest)
+        model.offer_ensembles()
 
     def _seed_epoch(self, epoch: int) -> None:
         """Make the batches of an epoch the same with and without a restart."""

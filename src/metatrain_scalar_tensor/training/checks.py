@@ -32,6 +32,11 @@ def check_hypers(hypers: TrainerHypers) -> None:
             "'best_model_metric: mae_prod' needs 'log_mae: true', without which no "
             "mean absolute error is computed"
         )
+    if hypers["num_ensemble_members"] == 1:
+        raise ValueError(
+            "'num_ensemble_members: 1': one member has no standard deviation. Set it "
+            "to 32, or to 0 for no ensemble"
+        )
 
 
 def check_data(

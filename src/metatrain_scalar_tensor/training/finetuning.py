@@ -31,6 +31,17 @@ def choose_weights(
         )
 
 
+def forget_ensembles(model: ScalarTensor) -> None:
+    """Remove the ensembles of weights that the training changes.
+
+    :param model: the model, whose weights are chosen.
+    """
+    for head in model.model.heads().values():
+        if any(weights.requires_grad for weights in head.parameters()):
+            head.reset_members(0)
+    model.offer_ensembles()
+
+
 def _keep_all_but(targets: Set[str], model: ScalarTensor) -> None:
     """Freeze all weights but those that only these targets use."""
     model.requires_grad_(False)

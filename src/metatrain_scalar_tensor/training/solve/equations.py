@@ -48,16 +48,22 @@ def _watching(readouts: Dict[str, Any]) -> Iterator[Dict[str, Seen]]:
 
 @torch.no_grad()
 def collect_rows(
-    runner: EpochRunner, data: AllBatches, heads: Mapping[str, Any]
+    runner: EpochRunner,
+    data: AllBatches,
+    heads: Mapping[str, Any],
+    with_gradients: bool = True,
 ) -> Dict[str, Rows]:
     """Set up the equations of some targets.
 
     :param runner: evaluates batches.
     :param data: the structures.
     :param heads: the heads of the targets.
+    :param with_gradients: whether forces and stress have equations, too.
     :return: the equations of every target, in float64 on the CPU.
     """
-    num_components = max(1, MAX_RANK // max(data.num_structures, 1) - 1)
+    num_components = 0
+    if with_gradients:
+        num_components = max(1, MAX_RANK // max(data.num_structures, 1) - 1)
     collector = _Collector(runner, heads, num_components)
     for batch in data.batches:
         collector.add(batch)
@@ -69,7 +75,8 @@ class _Collector:
 
     :param runner: evaluates batches.
     :param heads: the heads of the targets.
-    :param num_components: how many components of gradients to take of a structure.
+    :param num_components: how many components of gradients to take of a structure; 0
+        for values alone.
     """
 
     def __init__(
@@ -94,7 +101,8 @@ class _Collector:
             target = batch.targets[name]
             chosen = self.rows[name].choose(len(target.block(0).samples))
             x, y = self._sides(batch, name, factors[name], seen, chosen)
-            has_gradients = len(target.block(0).gradients_list()) > 0
+            gradients = target.block(0).gradients_list()
+            has_gradients = len(gradients) > 0 and self.num_components > 0
             if has_gradients:  # weighted as in the loss
                 size = self._size(batch, name, factors[name].block(0).values)[chosen]
                 x, y = {SCALARS: size * x[SCALARS]}, {(0, 0): size * y[0, 0]}

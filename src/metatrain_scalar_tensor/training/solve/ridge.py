@@ -92,3 +92,39 @@ class Ridge:
             float(num_parameters[best]),
             float(errors[best]),
         )
+
+    @property
+    def num_normal(self) -> int:
+        """How many normal numbers a draw of weights takes."""
+        return sum(self.x.shape) if self.is_wide else self.x.shape[1]
+
+    def draw(self, strength: float, normal: torch.Tensor) -> torch.Tensor:
+        r"""Draw weights from their posterior, as differences from its mean.
+
+        It is that of weights with the prior variance :math:`1 / \alpha` and of errors
+        with variance one, whose covariance is :math:`(X^T X + \alpha)^{-1}`:
+
+        .. math::
+            \delta = V (s^2 + \alpha)^{-1/2} \, \epsilon \qquad \text{or} \qquad
+            \delta = \alpha^{-1/2} \epsilon - X^T U \frac{1}{s^2 + \alpha} U^T
+                \left( \alpha^{-1/2} X \epsilon + \eta \right)
+
+        with normal numbers :math:`\epsilon` and :math:`\eta`. The second form, where
+        rows are fewer than columns, is Matheron's rule: a draw from the prior,
+        corrected by what the equations say about it (Wilson et al., `arXiv:2002.09309
+        <https://arxiv.org/abs/2002.09309>`_).
+
+        :param strength: strength of the ridge, relative to the largest eigenvalue.
+        :param normal: independent normal numbers, ``(num_normal, draws)``
+        :return: ``(columns, draws)``
+        """
+        alpha = strength * self.squares.max()
+        squares = self.squares.unsqueeze(1)
+        if self.is_wide:
+            epsilon, eta = normal.split([self.x.shape[1], self.x.shape[0]])
+            prior = epsilon / alpha.sqrt()
+            said = self.vectors.T @ (self.x @ prior + eta)  # (rank, draws)
+            delta = prior - self.x.T @ (self.vectors @ (said / (squares + alpha)))
+        else:
+            delta = self.vectors @ (normal / (squares + alpha).sqrt())
+        return self.scales.unsqueeze(1) * delta

@@ -1,0 +1,205 @@
+"""Ensembles of heads, drawn from the posterior of the last weights."""
+
+import logging
+from typing import Any, List, NamedTuple, Optional
+
+import torch
+
+from ...interface.architecture import ScalarTensor
+from ..fit import Fit
+from . import solvable_heads
+from .equations import collect_rows
+from .problems import Problem, problems_of, vanishes
+from .ridge import Ridge, Solution
+from .rows import Rows
+from .weights import get_weights, set_weights
+
+
+# samples whose variance is smaller, relative to the mean, vanish by symmetry
+VANISHING_VARIANCE = 1e-10
+
+
+@torch.no_grad()
+def draw_ensembles(model: ScalarTensor, fit: Fit, number: int) -> None:
+    r"""Give the heads ensembles that scatter as their weights are uncertain.
+
+    .. math::
+        W_m = W + s \, \delta_m, \qquad
+        \delta_m \sim \mathcal{N}(0, (\Phi^T \Phi + \alpha)^{-1}), \qquad
+        \sum_m \delta_m = 0
+
+    with the posterior covariance of the ridge regression for the present features
+    (C. M. Bishop, *Pattern Recognition and Machine Learning*, 2006, Eq. 3.54; for the
+    last layer of a network: F. Bigi et al., `doi:10.1088/2632-2153/ad805f
+    <https://doi.org/10.1088/2632-2153/ad805f>`_), and a factor :math:`s` for every
+    irrep and property, with which the squared errors of the validation set divided by
+    the predicted variances average to one.
+
+    Heads whose equations can't be set up, and those without data, get no ensemble.
+    Frozen ones keep theirs.
+
+    :param model: the model, whose weights stay the same.
+    :param fit: its training, which has the batches.
+    :param number: the number of members, at least 2.
+    """
+    heads = solvable_heads(model)
+    infos = model.dataset_info.targets
+    training, validation = [
+        collect_rows(fit.runner, data, heads) for data in fit.loaders.for_solve()
+    ]
+    values = validation
+    if any(len(infos[name].gradients) > 0 for name in heads):
+        # uncertainties are those of values, whose errors are not those of gradients
+        _, data = fit.loaders.for_solve()
+        values = collect_rows(fit.runner, data, heads, with_gradients=False)
+    generator = torch.Generator().manual_seed(0)  # the same in every process
+    for name, head in model.model.heads().items():
+        if name in heads and len(training[name].x) > 0:
+            head.reset_members(number)
+            equations = _Equations(training[name], validation[name], values[name])
+            _draw_ensemble(name, head, equations, generator)
+        if head.num_members() == 0:
+            logging.info(f"There are no equations for an ensemble of '{name}'")
+    model.offer_ensembles()
+
+
+class _Equations(NamedTuple):
+    """The equations of one target."""
+
+    training: Rows
+    validation: Rows
+    values: Rows
+    """Those of the validation set for values, without gradients"""
+
+
+class _Known(NamedTuple):
+    """What the values of the validation set say about one problem."""
+
+    x: torch.Tensor
+    """``(samples · components, columns)``"""
+    y: torch.Tensor
+    """``(samples · components, properties)``; may be NaN"""
+    num_components: int
+
+
+def _draw_ensemble(
+    name: str, head: Any, equations: _Equations, generator: torch.Generator
+) -> None:
+    """Draw the weights of all irreps of a target, symmetry by symmetry."""
+    training, validation, values = equations
+    number = head.num_members()
+    for symmetry in training.x:
+        if vanishes(training.of_symmetry(symmetry)):
+            _set_zero(head, symmetry)
+            continue
+        factors: List[float] = []
+        for problem in problems_of(head, symmetry, training, validation):
+            known = None
+            if symmetry in values.x:
+                y = values.of_irrep(problem.number, problem.irrep)
+                known = _Known(
+                    values.of_symmetry(symmetry),
+                    y[:, problem.properties],
+                    values.x[symmetry][0].shape[1],
+                )
+            factors += _draw(problem, number, known, generator)
+        if len(factors) > 0:
+            logging.info(
+                f"Ensemble of '{name}', {symmetry}: {number} members, calibrated "
+                f"with factors of {min(factors):.1e} to {max(factors):.1e}"
+            )
+
+
+def _set_zero(head: Any, symmetry: str) -> None:
+    """No spread of what vanishes in all data."""
+    for block in head.blocks:
+        for name, members in zip(block.basis_names, block.members, strict=True):
+            if name == symmetry:
+                members.differences.zero_()
+
+
+def _draw(
+    problem: Problem,
+    number: int,
+    known: Optional[_Known],
+    generator: torch.Generator,
+) -> List[float]:
+    """Draw the weights of one problem, for each property independently.
+
+    :param problem: the equations.
+    :param number: the number of members.
+    :param known: values of the validation set, if any.
+    :param generator: of normal numbers.
+    :return: for every property, the factor from the calibration.
+    """
+    block, irrep = problem.block, problem.irrep
+    pairs = [
+        (ridge, ridge.solve(problem.y, problem.others)) for ridge in problem.solvers
+    ]
+    ridge, solution = min(pairs, key=lambda pair: pair[1].error)
+    weights = get_weights(block, irrep, problem.properties)  # (columns, properties)
+    factors: List[float] = []
+    for k, k_in_block in enumerate(problem.properties.split(1)):
+        shape = (ridge.num_normal, number)
+        normal = torch.randn(shape, generator=generator, dtype=torch.float64)
+        delta = ridge.draw(solution.strength, normal)  # (columns, members)
+        delta = delta - delta.mean(1, keepdim=True)
+        delta = delta.to(block.coefficients[irrep].weight.dtype).double()  # as stored
+        factor = None
+        if known is not None:
+            errors = known.x @ weights[:, k] - known.y[:, k]
+            factor = calibrate(errors, known.x @ delta, known.num_components)
+        if factor is None:
+            factor = _cross_validated(ridge, solution, problem.y, k)
+        for m, difference in enumerate(delta.split(1, dim=1)):
+            set_weights(block, irrep, k_in_block, factor * difference, m)
+        factors.append(factor)
+    return factors
+
+
+def calibrate(
+    errors: torch.Tensor, differences: torch.Tensor, num_components: int
+) -> Optional[float]:
+    r"""The factor with which squared errors are as large as variances predict.
+
+    .. math::
+        s^2 = \left\langle \epsilon^2 / \sigma^2 \right\rangle
+
+    with the same variance for all components of a sample.
+
+    :param errors: errors of one property, ``(samples · components,)``; may be NaN.
+    :param differences: of the members from the prediction, with a mean of zero,
+        ``(samples · components, members)``
+    :param num_components: number of components.
+    :return: the factor; ``None`` if all errors are NaN.
+    """
+    variances = differences.square().sum(1) / (differences.shape[1] - 1)
+    variances = variances.reshape(-1, num_components).mean(1)
+    is_used = variances > VANISHING_VARIANCE * variances.mean()
+    ratios = errors.reshape(-1, num_components).square() / variances.unsqueeze(1)
+    ratios = ratios[is_used]
+    ratios = ratios[ratios.isfinite()]
+    return float(ratios.mean().sqrt()) if len(ratios) > 0 else None
+
+
+def _cross_validated(
+    ridge: Ridge, solution: Solution, y: torch.Tensor, k: int
+) -> float:
+    r"""The same factor from the residuals of the training set.
+
+    .. math::
+        s^2 = \frac{|X w - y|^2}{n} \left/ \left( 1 - \frac{p}{n} \right)
+            \frac{p}{n} \right.
+
+    from the mean leave-one-out error and variance, for leverages that all have the mean
+    :math:`p / n`, as in generalised cross validation.
+
+    :param ridge: the solver, with the left sides of :math:`n` rows.
+    :param solution: the weights, with :math:`p` effective parameters.
+    :param y: right sides, ``(rows, properties)``
+    :param k: the property.
+    """
+    w = solution.weights[:, k] / ridge.scales
+    leverage = min(max(solution.num_parameters / len(y), 1e-12), 1.0 - 1e-12)
+    residual = (ridge.x @ w - y[:, k]).square().mean()
+    return float((residual / (leverage * (1.0 - leverage))).sqrt())
