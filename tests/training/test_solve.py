@@ -143,11 +143,17 @@ def test_matrices_of_atoms_and_pairs_are_solved(tmp_path):
     """Fock matrices of water, whose blocks lack the orbitals that hydrogen has not."""
     options = OmegaConf.load(PROJECT / "options" / "hamiltonian.yaml")
     options.training_set.systems.read_from = str(DATA / "hamiltonian/water_sto3g.zip")
-    options.architecture.training.update(num_epochs=1, solve_heads=True)
-    errors = train_in(tmp_path, options)["best_results"]
+    options.architecture.training.update(
+        num_epochs=1, solve_heads=True, num_ensemble_members=2
+    )
+    checkpoint = train_in(tmp_path, options)
+    errors = checkpoint["best_results"]
     for name in ("mtt::fock_onsite", "mtt::fock_offsite"):  # eV; 10 after one epoch
         [error] = [value for key, value in errors.items() if key.startswith(name)]
         assert error < 1e-3
+    for name, differences in checkpoint["best_model_state_dict"].items():
+        if "differences" in name:
+            assert len(differences) == 2 and differences.isfinite().all(), name
 
 
 def test_tensors_that_vanish_by_symmetry_keep_their_weights():
