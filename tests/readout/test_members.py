@@ -79,30 +79,43 @@ def test_names_are_those_of_metatomic_and_metatrain(model):
     assert properties.names == ["ensemble_member", "dipole"]
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_a_member_is_the_prediction_of_its_weights(model, name):
-    """And the uncertainty is the standard deviation of all of them."""
-    frames = list(FRAMES.values())
-    of_members, spread = model.ensemble_names[name]
-    found = outputs(model, frames, [of_members, spread])
+@pytest.fixture(scope="module")
+def of_weights(model):
+    """What the weights of every member predict."""
     state = {key: x.clone() for key, x in model.state_dict().items()}
     predictions = []
     for m in range(NUMBER):
-        head = model.model.heads()[name]
-        for block in head.blocks:
-            pairs = list(zip(block.coefficients, block.members, strict=True))
-            if block.linear is not None:
-                pairs.append((block.linear, block.linear.members))
-            for layer, members in pairs:
-                layer.weight.data += members.differences[m]
-        predictions.append(outputs(model, frames, [name])[name])
+        for head in model.model.heads().values():
+            for block in head.blocks:
+                pairs = list(zip(block.coefficients, block.members, strict=True))
+                if block.linear is not None:
+                    pairs.append((block.linear, block.linear.members))
+                for layer, members in pairs:
+                    layer.weight.data += members.differences[m]
+        predictions.append(outputs(model, FRAMES.values(), ALL))
         model.load_state_dict(state)
-    for i, block in enumerate(found[of_members].blocks()):
-        expected = torch.stack([p.block(i).values for p in predictions])
+    return predictions
+
+
+@pytest.fixture(scope="module")
+def of_ensembles(model):
+    """All members and uncertainties."""
+    names = [name for names in model.ensemble_names.values() for name in names]
+    return outputs(model, FRAMES.values(), names)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_member_is_the_prediction_of_its_weights(
+    model, of_weights, of_ensembles, name
+):
+    """And the uncertainty is the standard deviation of all of them."""
+    of_members, spread = model.ensemble_names[name]
+    for i, block in enumerate(of_ensembles[of_members].blocks()):
+        expected = torch.stack([p[name].block(i).values for p in of_weights])
         for m in range(NUMBER):
             torch.testing.assert_close(of_member(block, m), expected[m])
         variance = expected.var(0).unsqueeze(1).flatten(1, -2).mean(1)
-        values = found[spread].block(i).values
+        values = of_ensembles[spread].block(i).values
         assert (values > 0).all() or len(values) == 0
         torch.testing.assert_close(values, variance.sqrt())
 
