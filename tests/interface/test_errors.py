@@ -160,7 +160,12 @@ def test_training_with_a_lone_atom_is_finite():
     frames = molecules(20)
     lone = ase.Atoms("O", [[0.0, 0.0, 0.0]], info=dict(frames[0].info))
     ase.io.write("with_lone_atom.xyz", [*frames, lone, lone, lone])
-    train_model(write_options(systems="with_lone_atom.xyz"))
+    options = write_options(
+        systems="with_lone_atom.xyz",
+        architecture__training__solve_heads=True,
+        final_eval=True,
+    )
+    train_model(options)
 
 
 def test_wrong_hypers_are_refused():

@@ -157,12 +157,13 @@ def test_names_and_units_that_are_refused(name, target, message):
         train_model(options)
 
 
-@pytest.mark.parametrize("name", ["mtt::y/pbe", "mtt::Alpha_2", "energy/pbe0-d3"])
-def test_names_that_are_fine(name):
+def test_names_that_are_fine():
     frames = frames_with(lambda frame: None)
     for frame in frames:
         frame.info["y"] = 1.0
     ase.io.write("data.xyz", frames)
-    options = write_options(systems="data.xyz", test_set=0.0)
-    options.training_set.targets = {name: {"key": "y"}}
+    options = write_options(systems="data.xyz", test_set=0.0, final_eval=True)
+    options.training_set.targets = {
+        name: {"key": "y"} for name in ("mtt::y/pbe", "mtt::Alpha_2", "energy/pbe0-d3")
+    }
     train_model(options)

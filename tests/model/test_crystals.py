@@ -101,7 +101,6 @@ def trained(request, perfect, tmp_path_factory):
         systems=folder / "data.xyz",
         base_precision=precision,
         test_set=0.0,
-        final_eval=False,
         architecture__model={
             "expansion": {"basis": {"max_angular": 6, "radial": {"max_radial": 4}}},
             "network": {"num_neurons_per_layer": 32},

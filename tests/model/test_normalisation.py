@@ -103,7 +103,7 @@ def test_targets_that_the_composition_explains(what, precision, caplog):
             },
             frames,
             base_precision=precision,
-            architecture__training={"num_epochs": 10},
+            architecture__training={"num_epochs": 10, "solve_heads": True},
         )
     assert "explains the target 'mtt::y' to rounding" in caplog.text
     assert "explains the target 'mtt::mu'" not in caplog.text

@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
         frame.info["E"] += rng.normal(scale=0.1 * len(frame))
     ase.io.write(folder / "data.xyz", frames)
     options = write_options(
-        systems=folder / "data.xyz", base_precision=32, test_set=0.0, final_eval=False
+        systems=folder / "data.xyz", base_precision=32, test_set=0.0
     )
     del options.training_set.targets["mtt::alpha"]
     options.training_set.targets["energy"] = {"key": "E", "unit": "eV"}

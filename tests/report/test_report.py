@@ -81,7 +81,6 @@ def options_of(systems="data.xyz", targets=TARGETS, **changes):
     options = write_options(systems, test_set=0.2)
     options.training_set.targets = targets
     options.architecture.training.num_epochs = 2
-    options.final_eval = False
     for path, value in changes.items():
         OmegaConf.update(options, path.replace("__", "."), value, merge=False)
     return options

@@ -1,4 +1,9 @@
-"""Options of small training runs, and the runs."""
+"""Options of small training runs, and the runs.
+
+What takes most of the time of a small run is left out, unless a test asks for it: the
+solution of the heads (``architecture__training__solve_heads``), and the errors of the
+exported model at the end (``final_eval``).
+"""
 
 import copy
 
@@ -21,7 +26,12 @@ SMALL = {
             "network": {"num_neurons_per_layer": 8},
             "tensor_basis": {"num_channels": 2},
         },
-        "training": {"batch_size": 4, "num_epochs": 2, "num_workers": 0},
+        "training": {
+            "batch_size": 4,
+            "num_epochs": 2,
+            "num_workers": 0,
+            "solve_heads": False,
+        },
     },
     "training_set": {
         "systems": {
@@ -43,6 +53,7 @@ SMALL = {
     },
     "validation_set": 0.2,
     "test_set": 0.6,
+    "final_eval": False,
 }
 
 

@@ -98,7 +98,11 @@ def options_of_run(folder, **training):
     """Energies with forces, and dipoles."""
     options = write_options(
         systems=folder / "training.xyz",
-        architecture__training={"num_ensemble_members": NUMBER, **training},
+        architecture__training={
+            "num_ensemble_members": NUMBER,
+            "solve_heads": True,
+            **training,
+        },
         test_set=0.0,
     )
     del options.training_set.targets["mtt::alpha"]
@@ -169,21 +173,21 @@ def test_errors_are_as_large_as_uncertainties_in_the_validation_set(trained, fra
         assert float((errors / deviation).square().mean().detach()) == pytest.approx(1)
 
 
-def test_exported_models_and_evaluation(trained, frames, monkeypatch):
+def test_exported_models_and_evaluation(trained, frames, in_temporary_folder):
     folder, _ = trained
     model = load_model(folder / "run" / "model.ckpt").eval()
     names = [*ENERGY, *MU]
     expected = predict(model, frames, names, "system")
     calculator = MetatomicCalculator(folder / "run" / "model.pt")
     request = {name: ModelOutput(sample_kind="system") for name in names}
-    for i, frame in enumerate(frames):
+    for i, frame in enumerate(frames[:2]):
         found = calculator.run_model(frame, request)
         for name in names:
             values = expected[name].block().values[i : i + 1]
             torch.testing.assert_close(found[name].block().values, values)
-        frame.calc = calculator
-        with pytest.warns(UserWarning, match="larger than the threshold of 0.1 eV"):
-            frame.get_forces()
+    frames[0].calc = calculator
+    with pytest.warns(UserWarning, match="larger than the threshold of 0.1 eV"):
+        frames[0].get_forces()
     options = {"systems": {"read_from": str(trained[0] / "validation.xyz")}}
     eval_model(calculator._model, OmegaConf.create(options), Path("evaluated.mts"))
     written = sorted(path.name for path in Path().glob("*.mts"))

@@ -58,9 +58,9 @@ def folder_of(tmp_path_factory):
         "checkpoint_interval": 2,
         "log_interval": 1,
         "ema_decay": 0.9,
+        "solve_heads": True,
     }
     options = write_options(architecture__training=training)
-    options.final_eval = False
 
     def make(name):
         folder = tmp_path_factory.mktemp(name)

@@ -66,15 +66,27 @@ def write_zip(path, targets):
     return {name: path for name in ["systems", *targets]}
 
 
-def test_hamiltonian_is_learned(tmp_path):
+@pytest.fixture(scope="module")
+def hamiltonian(tmp_path_factory):
+    """Files of the structures and the targets."""
+    return write_zip(tmp_path_factory.mktemp("data") / "data.zip", HAMILTONIAN)
+
+
+@pytest.fixture(scope="module")
+def trained(hamiltonian, tmp_path_factory):
+    """A folder with a training, and its checkpoint."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    return folder, train(folder, hamiltonian, HAMILTONIAN)
+
+
+def test_hamiltonian_is_learned(hamiltonian, tmp_path):
     """On-site and off-site blocks of an atomic basis in one model."""
-    read_from = write_zip(tmp_path / "data.zip", HAMILTONIAN)
     changes = {
-        "architecture__training__num_epochs": 60,
+        "architecture__training__num_epochs": 30,
         "architecture__model__network__num_neurons_per_layer": 32,
     }
-    checkpoint = train(tmp_path / "run", read_from, HAMILTONIAN, **changes)
-    assert checkpoint["best_metric"] < 0.5 * untrained(tmp_path, read_from)
+    checkpoint = train(tmp_path / "run", hamiltonian, HAMILTONIAN, **changes)
+    assert checkpoint["best_metric"] < 0.5 * untrained(tmp_path, hamiltonian)
     scale = checkpoint["model_state_dict"][
         "baseline.pair_scales.of_target.mtt::offsite.scale"
     ]
@@ -85,7 +97,6 @@ def untrained(tmp_path, read_from):
     training = {
         "architecture__training__num_epochs": 1,
         "architecture__training__learning_rate": 1e-9,
-        "architecture__training__solve_heads": False,
     }
     return train(tmp_path / "untrained", read_from, HAMILTONIAN, **training)[
         "best_metric"
@@ -188,7 +199,8 @@ def test_trained_matrices_are_hermitian(tmp_path):
         return torch.arange(0, number, 2)
 
     read_from = write_mts(tmp_path / "data", name, tensors, in_one_order)
-    train(tmp_path / "run", read_from, targets)
+    changes = {"architecture__training__solve_heads": True}
+    train(tmp_path / "run", read_from, targets, **changes)
     model = load_model(tmp_path / "run" / "model.ckpt").double().eval()
     found = matrices(outputs(model, FRAMES[:2], [name])[name])
     for (s, i, j, a, b, c, l1, l2, n1, n2), matrix in found.items():
@@ -196,10 +208,9 @@ def test_trained_matrices_are_hermitian(tmp_path):
         torch.testing.assert_close(matrix, opposite, rtol=0, atol=1e-14)
 
 
-def test_checkpoint_has_the_scales(tmp_path):
-    read_from = write_zip(tmp_path / "data.zip", HAMILTONIAN)
-    whole = train(tmp_path / "whole", read_from, HAMILTONIAN)
-    first = load_model(tmp_path / "whole" / "model.ckpt")
+def test_checkpoint_has_the_scales(trained):
+    folder, whole = trained
+    first = load_model(folder / "model.ckpt")
     scale = first.baseline.pair_scales.of_target["mtt::offsite"]
     assert scale.is_fitted
     assert torch.equal(
@@ -217,31 +228,30 @@ def test_checkpoint_has_the_scales(tmp_path):
 TRACES = "architecture__training__trace_supervision"
 
 
-def test_trace_supervision(tmp_path):
+def test_trace_supervision(hamiltonian, trained, tmp_path):
     """Another loss, so other weights; nothing of it is left in the model."""
-    read_from = write_zip(tmp_path / "data.zip", HAMILTONIAN)
-    states = [
-        train(tmp_path / f"run_{weight}", read_from, HAMILTONIAN, **{TRACES: changes})
-        for weight, changes in enumerate([{"weight": 0.0}, {"weight": 1.0}])
+    checkpoint = train(
+        tmp_path / "run", hamiltonian, HAMILTONIAN, **{TRACES: {"weight": 1.0}}
+    )
+    without, with_traces = [
+        state["model_state_dict"] for state in (trained[1], checkpoint)
     ]
-    without, with_traces = [state["model_state_dict"] for state in states]
     assert without.keys() == with_traces.keys()
     name = "model.readouts.atom_pair.heads.mtt::offsite.hidden.0.weight"
     assert not torch.allclose(without[name], with_traces[name])
-    assert len(states[1]["trainer_state"]["traces"]) > 0
+    assert len(checkpoint["trainer_state"]["traces"]) > 0
 
 
-def test_trace_supervision_restarts_exactly(tmp_path):
-    read_from = write_zip(tmp_path / "data.zip", HAMILTONIAN)
+def test_trace_supervision_restarts_exactly(hamiltonian, tmp_path):
     changes = {
         f"{TRACES}__weight": 1.0,
         f"{TRACES}__schedule": "constant",
         "architecture__training__checkpoint_interval": 1,
     }
-    whole = train(tmp_path / "whole", read_from, HAMILTONIAN, **changes)
+    whole = train(tmp_path / "whole", hamiltonian, HAMILTONIAN, **changes)
     again = train(
         tmp_path / "again",
-        read_from,
+        hamiltonian,
         HAMILTONIAN,
         restart_from=tmp_path / "whole" / "model_0.ckpt",
         **changes,

@@ -54,7 +54,7 @@ def test_training_without_validation_errors(what, caplog):
         systems="data.xyz",
         test_set=0.0,
         validation_set=0.01 if what == "empty set" else 0.0,
-        architecture__training={"num_epochs": 3},
+        architecture__training={"num_epochs": 3, "solve_heads": True},
         final_eval=what != "only NaN",  # metatrain divides by the number of values
     )
     del options.training_set.targets["mtt::alpha"]
@@ -81,7 +81,9 @@ def test_training_without_validation_errors(what, caplog):
 def test_the_log_ends_with_what_is_exported(caplog):
     ase.io.write("data.xyz", molecules(20))
     with caplog.at_level(logging.INFO):
-        train_model(write_options(systems="data.xyz"))
+        train_model(
+            write_options(systems="data.xyz", architecture__training__solve_heads=True)
+        )
     best = torch.load("model.ckpt", weights_only=False)["best_epoch"]
     when = "from before the first epoch" if best is None else f"of epoch {best} of 2"
     text = caplog.text[caplog.text.index(f"Exported are the weights {when}, with") :]
@@ -90,7 +92,9 @@ def test_the_log_ends_with_what_is_exported(caplog):
 
 def test_no_epoch_at_all(caplog):
     with caplog.at_level(logging.INFO):
-        train_model(write_options(architecture__training={"num_epochs": 0}))
+        train_model(
+            write_options(architecture__training={"num_epochs": 0, "solve_heads": True})
+        )
     assert "the weights from before the first epoch, with" in caplog.text
 
 

@@ -75,7 +75,7 @@ def solved(name, targets, max_radial=2, **training):
     """The model after a training, with solved heads."""
     options = write_options(
         systems="data.xyz",
-        architecture__training={"num_epochs": 0, **training},
+        architecture__training={"num_epochs": 0, "solve_heads": True, **training},
         architecture__model__expansion__basis__max_angular=3,
         architecture__model__expansion__basis__radial__max_radial=max_radial,
         test_set=0.0,
@@ -146,6 +146,7 @@ def test_matrices_of_atoms_and_pairs_are_solved(tmp_path):
     options.architecture.training.update(
         num_epochs=1, solve_heads=True, num_ensemble_members=2
     )
+    options.final_eval = False
     checkpoint = train_in(tmp_path, options)
     errors = checkpoint["best_results"]
     for name in ("mtt::fock_onsite", "mtt::fock_offsite"):  # eV; 10 after one epoch

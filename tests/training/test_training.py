@@ -35,6 +35,7 @@ def test_restart_is_exact(tmp_path):
             "num_epochs": 4,
             "checkpoint_interval": 1,
             "ema_decay": 0.9,
+            "solve_heads": True,
         }
     )
     whole = train_in(tmp_path / "whole", options)
@@ -66,7 +67,7 @@ PREPARED = {
 def test_training_from_memory_is_the_same(changes, tmp_path, caplog):
     """Batches that are kept in memory equal those that are prepared in every epoch."""
     caplog.set_level(logging.INFO)
-    frames = molecules(20)
+    frames = molecules(12)
     rng = np.random.default_rng(0)
     for frame in frames:
         forces = rng.normal(size=frame.positions.shape)
@@ -78,7 +79,7 @@ def test_training_from_memory_is_the_same(changes, tmp_path, caplog):
         options = write_options(systems="data.xyz", validation_set=0.2, test_set=0.0)
         for path, value in changes.items():
             OmegaConf.update(options, path.replace("__", "."), value, merge=False)
-        options.architecture.training.cache_memory = memory
+        options.architecture.training.update(cache_memory=memory, solve_heads=True)
         results.append(train_in(tmp_path / str(memory), options))
         # 10 kB is enough for none of the sets
         assert ("does not fit into 'cache_memory'" in caplog.text) == (memory == 1e-5)
@@ -95,7 +96,11 @@ def test_best_epoch_is_exported(tmp_path):
     checkpoint = train_in(
         tmp_path / "run",
         write_options(
-            architecture__training={"num_epochs": 6, "best_model_metric": "rmse_prod"}
+            architecture__training={
+                "num_epochs": 6,
+                "best_model_metric": "rmse_prod",
+                "solve_heads": True,
+            }
         ),
     )
     model = load_model(tmp_path / "run" / "model.ckpt").double().eval()
@@ -132,7 +137,8 @@ def test_loss_weights_are_those_of_the_options(tmp_path):
     )["model_state_dict"]
 
     def changed(target):
-        names = [n for n in before if f"heads.{target}.blocks" in n]
+        prefix = f"heads.{target}.blocks"
+        names = [n for n in before if prefix in n and "members" not in n]
         return [not torch.equal(before[name], after[name]) for name in names]
 
     assert all(changed("mtt::mu"))
@@ -147,9 +153,14 @@ def test_missing_values_are_left_out(tmp_path):
     ase.io.write("data.xyz", frames)
     options = write_options(
         systems="data.xyz",
-        architecture__training={"num_epochs": 20, "learning_rate": 0.01},
+        architecture__training={
+            "num_epochs": 20,
+            "learning_rate": 0.01,
+            "solve_heads": True,
+        },
         validation_set=0.1,
         test_set=0.1,
+        final_eval=True,
     )
     train_in(tmp_path / "run", options)
     model = load_model(tmp_path / "run" / "model.ckpt").double().eval()
@@ -166,11 +177,12 @@ def test_validation_set_without_values_of_a_target(tmp_path):
     for frame in frames:
         frame.info["mu"] = np.full(3, np.nan)
     ase.io.write("validation.xyz", frames)
-    options = write_options(systems="train.xyz", test_set=0.0)
+    options = write_options(
+        systems="train.xyz", test_set=0.0, architecture__training__solve_heads=True
+    )
     validation = OmegaConf.to_container(options.training_set)
     validation["systems"]["read_from"] = "validation.xyz"
     options.validation_set = validation
-    options.final_eval = False  # metatrain's own evaluation needs some values
     checkpoint = train_in(tmp_path / "run", options)
     assert math.isfinite(checkpoint["best_metric"])
 
@@ -216,7 +228,7 @@ def test_energies_with_forces_and_virial(tmp_path):
         }
     }
     options.test_set = 0.5
-    options.architecture.training.update(num_epochs=0, solve_heads=False)
+    options.architecture.training.num_epochs = 0
     before = train_in(tmp_path / "before", options)
     options.architecture.training.num_epochs = 40
     options.architecture.training.learning_rate = 0.01
@@ -261,6 +273,7 @@ def test_exported_model_is_the_trained_one(tmp_path, species, engine):
             "long_range": {"enable": True},
             "species": {"type": species},
         },
+        architecture__training__solve_heads=True,
     )
     options.training_set.targets = {
         "energy": {"key": "energy", "unit": "eV", "forces": {"key": "force"}}
@@ -277,13 +290,17 @@ def test_exported_model_is_the_trained_one(tmp_path, species, engine):
         assert exported == pytest.approx(energy.item(), rel=1e-9)
 
 
-def test_finetuning_starts_from_the_trained_weights(tmp_path):
-    trained = train_in(tmp_path / "trained", write_options())
+@pytest.fixture(scope="module")
+def trained_model(tmp_path_factory):
+    """Dipoles and polarizabilities, and the checkpoint of it."""
+    folder = tmp_path_factory.mktemp("before") / "run"
+    return folder / "model.ckpt", train_in(folder, write_options())
+
+
+def test_finetuning_starts_from_the_trained_weights(trained_model, tmp_path):
+    path, trained = trained_model
     options = write_options(
-        architecture__training={
-            "num_epochs": 0,
-            "finetune": {"read_from": str(tmp_path / "trained" / "model.ckpt")},
-        }
+        architecture__training={"num_epochs": 0, "finetune": {"read_from": str(path)}}
     )
     options.training_set.targets["mtt::new"] = {
         "key": "mu",
@@ -295,13 +312,6 @@ def test_finetuning_starts_from_the_trained_weights(tmp_path):
     for name, value in trained["best_model_state_dict"].items():
         if name.startswith("model"):
             assert torch.equal(value, state[name]), name
-
-
-@pytest.fixture(scope="module")
-def trained_model(tmp_path_factory):
-    """Dipoles and polarizabilities, and the checkpoint of it."""
-    folder = tmp_path_factory.mktemp("before") / "run"
-    return folder / "model.ckpt", train_in(folder, write_options())
 
 
 def options_of_shieldings(**finetune):
@@ -365,12 +375,12 @@ def test_finetuning_of_heads_leaves_the_other_targets_alone(trained_model, tmp_p
     assert not all(torch.equal(start[n], end[n]) for n in of_head)
 
 
-def llpr(folder, **ensembles):
+def llpr(checkpoint, **ensembles):
     """The architecture that wraps the model of a training."""
     return {
         "name": "llpr",
         "model": {"num_ensemble_members": ensembles},
-        "training": {"model_checkpoint": str(folder / "model.ckpt"), "batch_size": 4},
+        "training": {"model_checkpoint": str(checkpoint), "batch_size": 4},
     }
 
 
@@ -381,7 +391,7 @@ def test_llpr_wraps_the_model(tmp_path):
         "energy": {"key": "energy", "unit": "kcal/mol", "forces": False}
     }
     train_in(tmp_path / "run", options)
-    options.architecture = llpr(tmp_path / "run", energy=4)
+    options.architecture = llpr(tmp_path / "run" / "model.ckpt", energy=4)
     (tmp_path / "llpr").mkdir()
     train_model(options, output=tmp_path / "llpr.pt", checkpoint_dir=tmp_path / "llpr")
     model = load_atomistic_model(tmp_path / "llpr.pt")
@@ -390,11 +400,10 @@ def test_llpr_wraps_the_model(tmp_path):
     )
 
 
-def test_llpr_makes_no_ensembles_of_tensors(tmp_path):
+def test_llpr_makes_no_ensembles_of_tensors(trained_model, tmp_path):
     """Their values are no linear function of the features, as it takes them to be."""
-    train_in(tmp_path / "run", write_options())
     options = write_options()
-    options.architecture = llpr(tmp_path / "run", **{"mtt::mu": 3})
+    options.architecture = llpr(trained_model[0], **{"mtt::mu": 3})
     with pytest.raises(ArchitectureError, match="mtt::mu"):
         train_model(options, output=tmp_path / "llpr.pt", checkpoint_dir=tmp_path)
 
@@ -436,6 +445,7 @@ def test_two_processes_train_as_one_does(tmp_path):
     options.architecture.training.update(
         num_epochs=3,
         batch_size=20,
+        solve_heads=True,
         finetune={"read_from": str(tmp_path / "start" / "model.ckpt")},
     )
     expected = train_in(tmp_path / "alone", options)["model_state_dict"]
