@@ -44,7 +44,12 @@ def test_langevin_dynamics_with_a_dipole(example, run, capsys):
         np.testing.assert_allclose(frame.info["mu"], values[0, :, 0], atol=1e-5)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def calculator(ethanol):
+    return MetatomicCalculator(ethanol / "model.pt")
+
+
+@pytest.fixture(scope="module")
 def frames():
     """Molecules and parts of them, of different numbers of atoms."""
     frames = ase.io.read(ETHANOL, ":10")
@@ -53,23 +58,30 @@ def frames():
     return [frame[i % 4 :] for i, frame in enumerate(frames)]
 
 
+@pytest.fixture(scope="module")
+def singles(ethanol, frames):
+    """Energy, forces and dipole of every structure, one after the other."""
+    request = {"mtt::mu": ModelOutput(sample_kind="system")}
+    single = MetatomicCalculator(ethanol / "model.pt", additional_outputs=request)
+    found = []
+    for frame in frames:
+        energy, forces = (single.get_property(n, frame) for n in ("energy", "forces"))
+        dipole = single.additional_outputs["mtt::mu"].block().values.detach()
+        found.append((energy, forces, dipole[0, :, 0]))
+    return found
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 10])
-def test_batches_give_what_single_structures_give(example, frames, batch_size):
+def test_batches_give_what_single_structures_give(
+    example, calculator, frames, singles, batch_size
+):
     functions = runpy.run_path(str(example / "ase_batches.py"))
-    calculator = MetatomicCalculator(example / "ethanol.pt")
     results = functions["energies_and_forces"](calculator, frames, batch_size)
     dipoles = functions["tensors"](calculator, frames, "mtt::mu", batch_size)
-    request = {"mtt::mu": ModelOutput(sample_kind="system")}
-    single = MetatomicCalculator(example / "ethanol.pt", additional_outputs=request)
-    for i, frame in enumerate(frames):
-        frame.calc = single
-        energy = frame.get_potential_energy()
+    for i, (energy, forces, dipole) in enumerate(singles):
         assert results["energy"][i] == pytest.approx(energy, abs=1e-10, rel=0)
-        np.testing.assert_allclose(
-            results["forces"][i], frame.get_forces(), atol=1e-10, rtol=0
-        )
-        dipole = single.additional_outputs["mtt::mu"].block().values.detach()
-        np.testing.assert_allclose(dipoles[i], dipole[0, :, 0], atol=1e-10, rtol=0)
+        np.testing.assert_allclose(results["forces"][i], forces, atol=1e-10, rtol=0)
+        np.testing.assert_allclose(dipoles[i], dipole, atol=1e-10, rtol=0)
 
 
 def test_batches_of_polarizabilities(example):
@@ -84,11 +96,10 @@ def test_batches_of_polarizabilities(example):
         np.testing.assert_allclose(value, single, atol=1e-10, rtol=0)
 
 
-def test_structures_are_written_with_their_properties(example, frames, run):
+def test_structures_are_written_with_their_properties(example, calculator, frames, run):
     run("ase_batches.py")
     written = ase.io.read(example / "ase-batches.xyz", ":")
     assert len(written) == 100
-    calculator = MetatomicCalculator(example / "ethanol.pt")
     first = frames[0]
     assert written[0].get_potential_energy() == pytest.approx(
         calculator.get_potential_energy(first), abs=1e-10, rel=0
