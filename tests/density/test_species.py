@@ -95,7 +95,7 @@ def copy_types(few, many):
     state = many.state_dict()
     rows = torch.tensor(TYPES) - 1
     for name, value in few.state_dict().items():
-        if name.startswith("baseline."):
+        if name.startswith("baseline.") or ".members." in name:  # no ensembles
             continue
         if state[name].shape == value.shape:
             state[name] = value
