@@ -94,8 +94,10 @@ class AtomicDensityHypers(TypedDict):
 class RadialBasisHypers(TypedDict):
     """The radial functions ``R_nl``."""
 
-    type: Literal["Gto"] = "Gto"
-    """Gaussian-type orbitals, orthonormalised by featomic."""
+    type: Literal["Gto", "Bessel"] = "Gto"
+    """``Gto`` are Gaussian-type orbitals, orthonormalised by featomic. ``Bessel`` are
+    learned functions: a small network of Bessel functions of the distance, the same for
+    all ``l``. They describe neighbors as points, and ``density`` is not used."""
     max_radial: Annotated[int, Field(ge=0, le=32)] = 7
     """Largest radial index; there are ``max_radial + 1`` functions."""
 
@@ -154,9 +156,11 @@ class MessageHypers(TypedDict):
     """Number of layers. Predictions depend on atoms up to ``layers + 1`` cutoffs away.
     """
     max_rank: Annotated[int, Field(ge=0, le=4)] = 2
-    """Largest rank of the tensors that are sent and received."""
-    channels: Size = 16
-    """Number of tensors of each rank that are sent."""
+    """Largest rank of the tensors that are sent."""
+    channels: Size = 64
+    """Number of tensors of each rank at every atom."""
+    correlation_order: Annotated[int, Field(ge=1, le=4)] = 3
+    """Largest number of received tensors in a product."""
     representation: Literal["spherical", "cartesian"] = "spherical"
     """Representation in which tensors are multiplied. Weights and predictions are the
     same; ``spherical`` is faster for every rank (measured in ``docs/performance.md``).
@@ -305,8 +309,14 @@ class TrainerHypers(TypedDict):
     last weights of every member are drawn from the posterior distribution of the same
     ridge regression, for the exported features, and calibrated on the validation set.
     0 for none; 32 know the standard deviation to 13 %."""
+    optimizer: Literal["Adam", "Muon"] = "Adam"
+    """``Muon`` orthogonalises the steps of the matrices of linear layers, so that they
+    are as large in directions in which gradients are small (`K. Jordan et al.
+    <https://kellerjordan.github.io/posts/muon>`_), and uses Adam for all other weights.
+    For message passing it needs a fraction of the steps, with a learning rate of 0.01.
+    """
     learning_rate: PositiveFloat = 1e-3
-    """Largest learning rate of the Adam optimizer."""
+    """Largest learning rate."""
     warmup_fraction: NonNegativeFloat = 0.01
     """Fraction of all steps over which the learning rate rises linearly from zero.
     Afterwards it decays to zero along half a cosine."""

@@ -54,23 +54,32 @@ class Model(torch.nn.Module):
         self.edges = EdgeFunctions(expansion)
         self.density = Density(expansion, atomic_types, hypers["engine"], species)
         max_angular, num_channels = self.density.max_angular, self.density.num_channels
-        self.messages: Optional[Messages] = None
-        if hypers["messages"]["layers"] > 0:
-            self.messages = Messages(hypers["messages"], expansion, num_channels)
         network = hypers["network"]
         self.num_features = network["num_neurons_per_layer"]
         shape = (self.num_features, network["num_hidden_layers"])
-        self.invariants: Union[PowerSpectrum, ChannelwiseInvariants]
-        self.network: Union[SeparateNetworks, EmbeddedNetwork]
-        if species["type"] == "orthogonal":
+        self.messages: Optional[Messages] = None
+        self.invariants: Any = None  # those of the density, without messages
+        if hypers["messages"]["layers"] > 0:
+            self.messages = Messages(
+                hypers["messages"], expansion, num_channels, num_types
+            )
+            num_invariants = self.messages.num_scalars
+            num_channels = hypers["messages"]["channels"]
+        elif species["type"] == "orthogonal":
             num_radial = num_channels // num_types
             self.invariants = PowerSpectrum(max_angular, num_types, num_radial)
-            self.network = SeparateNetworks(num_types, self.invariants.size, *shape)
+            num_invariants = self.invariants.size
         else:
             self.invariants = ChannelwiseInvariants(
                 max_angular, num_channels, species["correlation_order"]
             )
-            self.network = EmbeddedNetwork(num_types, self.invariants.size, *shape)
+            num_invariants = self.invariants.size
+        self.network: Union[SeparateNetworks, EmbeddedNetwork]
+        if species["type"] == "orthogonal":
+            self.network = SeparateNetworks(num_types, num_invariants, *shape)
+        else:
+            self.network = EmbeddedNetwork(num_types, num_invariants, *shape)
+        self.num_invariants = num_invariants
         self.long_range: Optional[LongRange] = None
         if hypers["long_range"]["enable"]:
             self.long_range = LongRange(
@@ -83,7 +92,7 @@ class Model(torch.nn.Module):
             num_channels += num_sums
         self.atom_pairs: Optional[AtomPairs] = None  # made for the first pair target
         pair_channels = NUM_PARTS * hypers["atom_pairs"]["num_channels"]
-        of_atoms = (num_channels, self.num_features, self.invariants.size, num_types)
+        of_atoms = (num_channels, self.num_features, num_invariants, num_types)
         of_pairs = (pair_channels, self.num_features, 0, 0)  # without linear terms
         self.readouts = torch.nn.ModuleDict(
             {
@@ -115,9 +124,10 @@ class Model(torch.nn.Module):
             surroundings = self.look(structures)
         density, edges = surroundings.density, surroundings.edges
         if self.messages is not None:
-            density = self.messages(density, edges)  # (atoms, 2l + 1, channels)
-        invariants = self.invariants(density)  # (atoms, invariants)
-        invariants = layer_norm(invariants, [self.invariants.size])
+            density, invariants = self.messages(density, edges, structures.types)
+        else:
+            invariants = self.invariants(density)  # (atoms, invariants)
+            invariants = layer_norm(invariants, [self.num_invariants])
         features = self.network(invariants, structures.types)  # (atoms, features)
         if self.long_range is not None:
             features = features + self.long_range(structures, features)
@@ -233,6 +243,8 @@ class Model(torch.nn.Module):
         :param known: positions of the known types among them.
         """
         self.density.add_types(atomic_types, known)
+        if self.messages is not None:
+            self.messages.add_types(len(atomic_types), known)
         self.network.add_types(len(atomic_types), known)  # type: ignore[operator]
         readout: Any = self.readouts["atom"]
         readout.add_types(len(atomic_types), known)

@@ -19,8 +19,10 @@ from helpers import (
     target,
 )
 from metatrain_scalar_tensor.interface.outputs import atom_labels
-from metatrain_scalar_tensor.messages import MessageLayer
-from metatrain_scalar_tensor.o3 import SphereGrid
+from metatrain_scalar_tensor.messages import Messages
+from metatrain_scalar_tensor.messages.powers import SpherePowers
+from metatrain_scalar_tensor.messages.receive import Receive
+from metatrain_scalar_tensor.o3 import SphereGrid, SphericalGaunt
 
 
 CUTOFF = hypers()["expansion"]["cutoff"]["radius"]
@@ -43,29 +45,56 @@ def test_equivariance(matrix, species, representation):
         assert_equivariant(model, frame, ["mtt::y"], matrix)
 
 
-def test_messages_are_products_of_functions_on_the_sphere():
-    """Sender's function times the harmonics up to the rank, in sender's direction."""
+def test_received_tensors_are_products_of_functions_on_the_sphere():
+    """Sender's function times the harmonics of the edge, with both radial functions."""
     torch.manual_seed(0)
     model = model_with(1)
     systems = prepare(model, [cluster(5)])
-    layer: MessageLayer = model.model.messages.layers[0]
+    messages: Messages = model.model.messages
     density, edges = model.model.look(model.read(systems))
-    received, products = layer.messages(density, edges).chunk(2, dim=1)
+    receive: Receive = messages.layers[0].receive
+    receive.paths.data.fill_(1.0)
+    tensors = messages.first(torch.cat(density, dim=1), model.read(systems).types)
+    received = receive(tensors, edges)
 
-    sphere = SphereGrid(2, 6).double()
-    sent = sphere(layer.sent(density).transpose(1, 2))  # (atoms, points, c)
-    points = sphere(edges.harmonics[:, :, :9].transpose(1, 2))  # (…, points, places)
-    radial = layer.radial(edges)
+    max_angular = model.hypers["expansion"]["basis"]["max_angular"]
+    sphere = SphereGrid(max_angular, 3 * max_angular).double()
+    num_sent, num_radial = len(receive.rank), receive.of_sent.in_features
+    of_sent = receive.of_sent.weight.reshape(receive.num_channels, -1, num_radial)
+    of_harmonics = receive.of_harmonics.weight.reshape(
+        receive.num_sets, -1, num_radial
+    ).sum(0)
     expected = torch.zeros_like(received)
     for place in range(edges.neighbors.shape[1]):
-        values = sent[edges.neighbors[:, place]] * points[:, :, place, None]
-        projected = sphere.project(values, 2) * radial[:, None, place]
-        expected += projected.transpose(1, 2)
-    expected *= layer.scales[0][layer.rank]
+        functions = edges.radial[:, place] @ edges.mixing[:, :num_radial]
+        sent = receive.send(tensors)[edges.neighbors[:, place]]  # (atoms, λ · μ, k)
+        radial = torch.einsum("in,kln->ilk", functions, of_sent)[:, receive.rank]
+        values = sphere.harmonics[:, :num_sent] @ (sent * radial)
+        radial = torch.einsum("in,ln->il", functions, of_harmonics)
+        harmonics = edges.harmonics[:, place] * radial[:, receive.angular]
+        values = values * sphere(harmonics.unsqueeze(2))
+        expected += sphere.project(values, max_angular) * receive.scale
     torch.testing.assert_close(received, expected, atol=1e-11, rtol=1e-9)
-    square = sphere.project(sphere(received.transpose(1, 2)) ** 2, 2).transpose(1, 2)
-    square = square * layer.scales[1][layer.rank]
-    torch.testing.assert_close(products, square, atol=1e-11, rtol=1e-9)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_powers_are_products_of_functions_on_the_sphere(order):
+    """Up to a product of all factors, which is coupled without truncation."""
+    torch.manual_seed(0)
+    max_angular, max_rank, k = 2, 1, 3
+    powers = SpherePowers(k, k, max_angular, max_rank, order, num_types=2).double()
+    tensors, types = torch.randn(4, 9, k).double(), torch.tensor([0, 1, 1, 0])
+    weights = powers.weights[types].reshape(4, order, 2, k)[:, :, [0, 1, 1, 1]]
+    product = powers.factors[0](tensors)
+    expected = product[:, :4] * weights[:, 0]
+    for i in range(1, order):
+        ranks = (i * max_angular, max_angular, (i + 1) * max_angular)
+        gaunt = SphericalGaunt(*ranks).double()
+        factor = powers.factors[i](tensors)
+        outer = torch.einsum("amk,ank->akmn", product, factor)
+        product = gaunt(outer).transpose(1, 2)
+        expected = expected + product[:, :4] * weights[:, i]
+    torch.testing.assert_close(powers(tensors, types), powers.mix(expected))
 
 
 @pytest.mark.parametrize("max_rank", [0, 1, 2, 3])
@@ -122,7 +151,7 @@ def test_receptive_field(layers):
 def test_forces_are_smooth_at_the_cutoff(switch, power):
     """Close to it they differ by this power of the distance from it."""
     # with weights whose leading term is not small by chance
-    model = model_with(1, seed=2, expansion__cutoff__smoothing__type=switch)
+    model = model_with(1, seed=4, expansion__cutoff__smoothing__type=switch)
 
     def force(distance):
         """On the last of three atoms, which comes within reach of the middle one."""
@@ -170,21 +199,23 @@ def test_lone_atoms_receive_nothing():
     assert torch.isfinite(values).all() and torch.isfinite(without).all()
     model.model.density.is_calibrated.fill_(False)
     model.calibrate([prepare(model, [lone])])
-    assert all(layer.scales.isfinite().all() for layer in model.model.messages.layers)
+    for layer in model.model.messages.layers:
+        assert layer.receive.scale.isfinite()
 
 
 def test_the_largest_rank_of_calibrated_messages_has_unit_mean_square():
     """On the structures that they were calibrated with, by ``make_model``."""
     model = model_with(2)
-    systems = prepare(model, [cluster(20)])
-    density, edges = model.model.look(model.read(systems))
-    for layer in model.model.messages.layers:
-        messages = layer.messages(density, edges)
-        for part in messages.chunk(2, dim=1):
-            of_every_rank = part.split(layer.num_components, dim=2)
-            largest = max(values.pow(2).mean().item() for values in of_every_rank)
-            assert largest == pytest.approx(1.0)
-        density = layer(density, edges)
+    structures = model.read(prepare(model, [cluster(20)]))
+    messages: Messages = model.model.messages
+    density, edges = model.model.look(structures)
+    tensors = messages.first(torch.cat(density, dim=1), structures.types)
+    for layer in messages.layers:
+        received = layer.receive(tensors, edges)
+        of_every_rank = received.split(messages.num_components, dim=1)
+        largest = max(values.pow(2).mean().item() for values in of_every_rank)
+        assert largest == pytest.approx(1.0)
+        tensors = layer(tensors, edges, structures.types)
 
 
 def test_rank_must_exist():

@@ -19,7 +19,7 @@ from .baseline import Baseline
 from .isotropic import IsotropicComposition, IsotropicPart
 from .new_types import fit_again, fit_only
 from .pair_targets import Tensors, Transform
-from .scales import ROUNDING, floor_scales
+from .scales import ROUNDING, floor_scales, scales_of_forces
 from .sources import Datasets
 
 
@@ -114,6 +114,9 @@ def fit_baseline(
     for model, weights in zip(models, weights_so_far):
         fit_only(model, weights, baseline.new_types)
     if hypers["scale_targets"]:
+        if not isinstance(scaling_weights, str):
+            of_forces = scales_of_forces(baseline.scaler.target_infos, train_datasets)
+            scaling_weights = {**of_forces, **scaling_weights}
         train_or_load_scaler(
             scaler=baseline.scaler,
             fixed_weights=scaling_weights,

@@ -1,13 +1,16 @@
 """Floors for the scales in metatrain's scaler."""
 
-from typing import Any
+import itertools
+from typing import Any, Dict, List
 
 import metatensor.torch as mts
 import torch
 from metatensor.torch import TensorMap
 from metatrain.scaler import Scaler
+from metatrain.utils.data import TargetInfo
 
 from ..normalisation import with_floor
+from .sources import Datasets
 
 
 SCALE_FLOOR = 1e-4  # for sizes of types and properties, relative to the largest
@@ -47,6 +50,32 @@ def floor_scales(scaler: Scaler, name: str, largest_value: float) -> bool:
         device = scaler.dummy_buffer.device
         scaler.register_buffer(f"{name}_{kind}_buffer", buffer.to(device))
     return is_left
+
+
+def scales_of_forces(
+    targets: Dict[str, TargetInfo], datasets: Datasets
+) -> Dict[str, float]:
+    """The root mean square of the force components of every target that has forces.
+
+    The energy of an atom varies much less than forces times a typical distance: in
+    units of its standard deviation, forces would be large numbers, which weights of
+    order one do not reach.
+
+    :param targets: the targets.
+    :param datasets: training sets.
+    :return: for each target with forces that are not zero.
+    """
+    squares: Dict[str, List[torch.Tensor]] = {}
+    samples: Any = itertools.chain.from_iterable(datasets)  # type: ignore[arg-type]
+    for sample in samples:
+        for name in targets.keys() & set(sample._fields):
+            for block in sample[name].blocks():
+                if "positions" in block.gradients_list():
+                    values = block.gradient("positions").values.double()
+                    values = values[values.isfinite()]
+                    squares.setdefault(name, []).append(values.square())
+    means = {name: torch.cat(parts).mean() for name, parts in squares.items()}
+    return {name: float(x.sqrt()) for name, x in means.items() if x > 0}
 
 
 def _replace(scales: TensorMap, is_known: list[torch.Tensor], is_left: bool) -> None:

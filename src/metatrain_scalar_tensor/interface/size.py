@@ -95,10 +95,11 @@ def _check_memory(hypers: ModelHypers, num_types: int) -> None:
                 "'model.species' to tensor_reduced, which does not grow with the "
                 f"number of atomic types, {num_types}"
             )
-    num_ranks = messages["max_rank"] + 1
-    components = {"spherical": num_ranks**2, "cartesian": (3**num_ranks - 1) // 2}
+    ranks = [messages["max_rank"] + 1, basis["max_angular"] + 1]
     numbers = messages["layers"] * messages["channels"]
-    numbers *= 2 * components[messages["representation"]] ** 2
+    for num_ranks in ranks:  # outer products of sent tensors and harmonics
+        is_spherical = messages["representation"] == "spherical"
+        numbers *= num_ranks**2 if is_spherical else (3**num_ranks - 1) // 2
     if numbers > MAX_PER_ATOM:
         raise ValueError(
             f"the messages would take {numbers:.1e} numbers for every atom, and more "

@@ -30,3 +30,9 @@ def on_components(matrix: torch.Tensor, tensors: torch.Tensor) -> torch.Tensor:
     :return: ``(atoms, new components, channels)``
     """
     return torch.bmm(matrix.expand(tensors.shape[0], -1, -1), tensors)
+
+
+def ranks_of_components(max_rank: int) -> torch.Tensor:
+    """The rank of every component of tensors up to a rank: 0, 1, 1, 1, 2, ..."""
+    ranks = [l for l in range(max_rank + 1) for _ in range(2 * l + 1)]
+    return torch.tensor(ranks)

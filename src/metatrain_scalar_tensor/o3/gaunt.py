@@ -30,13 +30,12 @@ def _gaunt_factor(l1: int, l2: int, l3: int) -> float:
     return math.sqrt(squared) * clebsch_gordan(l1, l2, l3)[l1, l2, l3].item()
 
 
-def _couplings(max_rank: int, l3: int) -> List[tuple[int, int]]:
+def _couplings(max_first: int, max_second: int, l3: int) -> List[tuple[int, int]]:
     """Ranks of two factors with a product of rank ``l3``."""
-    ranks = range(max_rank + 1)
     return [
         (l1, l2)
-        for l1 in ranks
-        for l2 in ranks
+        for l1 in range(max_first + 1)
+        for l2 in range(max_second + 1)
         if abs(l1 - l2) <= l3 <= l1 + l2 and (l1 + l2 + l3) % 2 == 0
     ]
 
@@ -44,33 +43,31 @@ def _couplings(max_rank: int, l3: int) -> List[tuple[int, int]]:
 class SphericalGaunt(torch.nn.Module):
     """The product of functions, by one multiplication with the Gaunt coefficients.
 
-    :param max_rank: largest ``l`` of the factors and of the product.
+    :param max_first: largest ``l`` of the first factor.
+    :param max_second: largest ``l`` of the second factor.
+    :param max_rank: largest ``l`` of the product.
     """
 
     coefficients: torch.Tensor  # (l · m · l' · m', L · M)
 
     @on_cpu
-    def __init__(self, max_rank: int) -> None:
+    def __init__(self, max_first: int, max_second: int, max_rank: int) -> None:
         super().__init__()
-        self.size = (max_rank + 1) ** 2
-        coefficients = torch.zeros(3 * [self.size], dtype=torch.float64)
-        place = [slice(l * l, (l + 1) * (l + 1)) for l in range(max_rank + 1)]
+        sizes = [(l + 1) ** 2 for l in (max_first, max_second, max_rank)]
+        coefficients = torch.zeros(sizes, dtype=torch.float64)
+        largest = max(max_first, max_second, max_rank)
+        place = [slice(l * l, (l + 1) * (l + 1)) for l in range(largest + 1)]
         for l3 in range(max_rank + 1):
-            for l1, l2 in _couplings(max_rank, l3):
+            for l1, l2 in _couplings(max_first, max_second, l3):
                 coefficients[place[l1], place[l2], place[l3]] = _gaunt_factor(
                     l1, l2, l3
                 ) * clebsch_gordan(l1, l2, l3)
         self.register_buffer("coefficients", coefficients.flatten(0, 1), False)
 
-    @torch.jit.export
-    def components(self, spherical: torch.Tensor) -> torch.Tensor:
-        """The factors of outer products: the unchanged components, ``(..., size)``."""
-        return spherical
-
     def forward(self, outer: torch.Tensor) -> torch.Tensor:
-        """Couple outer products.
+        """Couple outer products of spherical tensors.
 
-        :param outer: ``(atoms, channels, size, size)``
+        :param outer: ``(atoms, channels, l · m, l' · m')``
         :return: ``(atoms, channels, (max_rank + 1)²)``
         """
         return outer.flatten(2) @ self.coefficients
@@ -87,10 +84,14 @@ class CartesianGaunt(torch.nn.Module):
     irreducible part of the contraction, and the weights are Gaunt coefficients divided
     by the ``coupling_constant``.
 
-    :param max_rank: largest ``l`` of the factors and of the product.
+    :param max_first: largest ``l`` of the first factor.
+    :param max_second: largest ``l`` of the second factor.
+    :param max_rank: largest ``l`` of the product.
     """
 
-    basis: torch.Tensor  # (l · m, size)
+    basis: torch.Tensor  # (L · M, components), the 1 + 3 + 9 + ... of all ranks
+    first: torch.Tensor  # (l · m, components of the first factor)
+    second: torch.Tensor  # (l' · m', components of the second factor)
     # for each contraction: L, weight, slices of the factors, 3^free and 3^contracted
     ranks: List[int]
     weights: List[float]
@@ -98,16 +99,19 @@ class CartesianGaunt(torch.nn.Module):
     shapes: List[List[int]]
 
     @on_cpu
-    def __init__(self, max_rank: int) -> None:
+    def __init__(self, max_first: int, max_second: int, max_rank: int) -> None:
         super().__init__()
         self.max_rank = max_rank
-        changes = [spherical_from_irreducible(l) for l in range(max_rank + 1)]
-        self.register_buffer("basis", torch.block_diag(*changes), False)
-        self.size = self.basis.shape[1]
+        largest = max(max_first, max_second, max_rank)
+        changes = [spherical_from_irreducible(l) for l in range(largest + 1)]
+        ranks = {"basis": max_rank, "first": max_first, "second": max_second}
+        for name, rank in ranks.items():
+            change = torch.block_diag(*changes[: rank + 1])
+            self.register_buffer(name, change, persistent=False)
         self.ranks, self.weights, self.slices, self.shapes = [], [], [], []
-        start = [sum(3**m for m in range(l)) for l in range(max_rank + 1)]
+        start = [sum(3**m for m in range(l)) for l in range(largest + 1)]
         for l3 in range(max_rank + 1):
-            for l1, l2 in _couplings(max_rank, l3):
+            for l1, l2 in _couplings(max_first, max_second, l3):
                 contracted = (l1 + l2 - l3) // 2
                 free = [l1 - contracted, l2 - contracted]
                 self.ranks.append(l3)
@@ -117,21 +121,13 @@ class CartesianGaunt(torch.nn.Module):
                 self.slices.append([start[l1], 3**l1, start[l2], 3**l2])
                 self.shapes.append([3 ** free[0], 3**contracted, 3 ** free[1]])
 
-    @torch.jit.export
-    def components(self, spherical: torch.Tensor) -> torch.Tensor:
-        """The factors of outer products: irreducible Cartesian tensors.
-
-        :param spherical: ``(..., (max_rank + 1)²)``
-        :return: ``(..., size)``, the 1 + 3 + 9 + ... components of all ranks.
-        """
-        return spherical @ self.basis
-
     def forward(self, outer: torch.Tensor) -> torch.Tensor:
-        """Couple outer products.
+        """Couple outer products of spherical tensors.
 
-        :param outer: ``(atoms, channels, size, size)``
+        :param outer: ``(atoms, channels, l · m, l' · m')``
         :return: ``(atoms, channels, (max_rank + 1)²)``
         """
+        outer = self.first.T @ outer @ self.second  # of Cartesian components
         atoms, channels = outer.shape[0], outer.shape[1]
         parts: List[torch.Tensor] = []
         for l in range(self.max_rank + 1):

@@ -1,7 +1,7 @@
 """Pairs of atoms as centers, with features and a density of their own."""
 
 import copy
-from typing import List, NamedTuple
+from typing import Any, List, NamedTuple
 
 import torch
 from metatomic.torch import NeighborListOptions
@@ -10,7 +10,7 @@ from ..basis.contraction import Contraction
 from ..documentation import AtomPairHypers, ExpansionHypers
 from ..o3 import SphericalHarmonics
 from ..structures import Structures, read_neighbor_list
-from ..structures.radial import RadialFunctions
+from ..structures.radial import radial_functions
 
 
 # of the density of a pair: both atoms, and the vector between them
@@ -88,7 +88,7 @@ class AtomPairs(torch.nn.Module):
         of_pairs["cutoff"]["radius"] = (
             hypers["cutoff"] + expansion["cutoff"]["smoothing"]["width"]
         )
-        self.radial = RadialFunctions(of_pairs)
+        self.radial: Any = radial_functions(of_pairs)
         self.neighbor_list = NeighborListOptions(
             cutoff=hypers["cutoff"], full_list=True, strict=True
         )
@@ -133,7 +133,8 @@ class AtomPairs(torch.nn.Module):
         pairs = read_neighbor_list(structures.systems, self.neighbor_list)
         i, j = pairs.first, pairs.second
         distances = torch.sqrt(pairs.vectors.pow(2).sum(1))
-        functions, _ = self.radial(distances)
+        functions, cutoff = self.radial(distances)
+        functions = self.radial.refine(functions, cutoff)
         mixing = self.radial.mixing_of(functions)
         radial = functions @ mixing[:, : self.num_radial]  # (pairs, n)
         directions = pairs.vectors / distances.unsqueeze(1)

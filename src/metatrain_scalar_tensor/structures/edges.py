@@ -1,6 +1,6 @@
 """The padded neighbor list: radial functions and harmonics of every edge."""
 
-from typing import List, NamedTuple, Tuple
+from typing import Any, List, NamedTuple, Tuple
 
 import torch
 from metatomic.torch import NeighborListOptions
@@ -8,7 +8,7 @@ from metatomic.torch import NeighborListOptions
 from ..documentation import ExpansionHypers
 from ..o3 import SphericalHarmonics
 from .padding import sort_into_rows, spread
-from .radial import RadialFunctions
+from .radial import radial_functions
 from .reader import NeighborList
 
 
@@ -50,10 +50,10 @@ class EdgeFunctions(torch.nn.Module):
     def __init__(self, hypers: ExpansionHypers) -> None:
         super().__init__()
         max_angular = hypers["basis"]["max_angular"]
-        self.radial = RadialFunctions(hypers)
+        self.radial: Any = radial_functions(hypers)
         self.harmonics = SphericalHarmonics(max_angular)
         self.neighbor_list = NeighborListOptions(
-            cutoff=self.radial.radius, full_list=False, strict=True
+            cutoff=hypers["cutoff"]["radius"], full_list=False, strict=True
         )
         parity = [(-1.0) ** l for l in range(max_angular + 1) for _ in range(2 * l + 1)]
         self.register_buffer(
@@ -107,6 +107,7 @@ class EdgeFunctions(torch.nn.Module):
         :param radial: as returned by :meth:`of_vectors`, with the other two.
         :param atom_type: index of the type of each atom, ``(atoms,)``
         """
+        radial = self.radial.refine(radial, cutoff)
         types, atom_type = torch.unique(atom_type, return_inverse=True)
         neighbors = torch.cat([second, first])
         rows = sort_into_rows(

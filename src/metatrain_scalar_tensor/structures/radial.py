@@ -12,6 +12,8 @@ import torch
 from numpy.polynomial import chebyshev
 
 from ..documentation import ExpansionHypers
+from .bessel import BesselFunctions
+from .cutoff import CutoffFunction
 
 
 _TOLERANCE = 1e-12  # error of the series, relative to the largest value
@@ -65,9 +67,13 @@ def _chebyshev_series(hypers_json: str) -> np.ndarray:
 def density_of_center(hypers: ExpansionHypers) -> torch.Tensor:
     """The contribution of an atom to its own density, which has l = 0 only.
 
-    :param hypers: arguments of featomic's ``SphericalExpansion``.
+    Bessel functions describe neighbors alone.
+
+    :param hypers: the density.
     :return: ``(n,)``
     """
+    if hypers["basis"]["radial"]["type"] == "Bessel":
+        return torch.zeros(hypers["basis"]["radial"]["max_radial"] + 1).double()
     lone = _exact_expansion(hypers).compute(ase.Atoms("H", [[0, 0, 0]]))
     block = lone.block(o3_lambda=0, center_type=1, neighbor_type=1)
     return torch.tensor(block.values[0, 0])
@@ -96,8 +102,7 @@ class RadialFunctions(torch.nn.Module):
     def __init__(self, hypers: ExpansionHypers) -> None:
         super().__init__()
         self.radius = float(hypers["cutoff"]["radius"])
-        self.width = float(hypers["cutoff"]["smoothing"]["width"])
-        self.is_smoothstep = hypers["cutoff"]["smoothing"]["type"] == "Smoothstep"
+        self.cutoff = CutoffFunction(hypers["cutoff"])
         series = _chebyshev_series(json.dumps(hypers, sort_keys=True))
         u, s, v = np.linalg.svd(series, full_matrices=False)
         num_functions = np.count_nonzero(s > _TOLERANCE * s[0])
@@ -133,17 +138,25 @@ class RadialFunctions(torch.nn.Module):
         return functions * cutoff, cutoff
 
     @torch.jit.export
+    def refine(self, functions: torch.Tensor, cutoff: torch.Tensor) -> torch.Tensor:
+        """Nothing: these functions have no weights, ``(edges, p)``."""
+        return functions
+
+    @torch.jit.export
     def mixing_of(self, functions: torch.Tensor) -> torch.Tensor:
         """The matrix from principal to radial functions, ``(p, l · n)``."""
         return self.mixing[: functions.shape[1]]
 
-    def cutoff(self, distances: torch.Tensor) -> torch.Tensor:
-        """The cutoff function :math:`f_c`.
 
-        :param distances: ``(edges,)``
-        :return: 1 up to the cutoff minus its width, 0 from the cutoff on.
-        """
-        t = ((distances - self.radius) / self.width + 1.0).clamp(0.0, 1.0)
-        if self.is_smoothstep:
-            return 1.0 - t**4 * (35.0 - 84.0 * t + 70.0 * t**2 - 20.0 * t**3)
-        return 0.5 * (1.0 + torch.cos(torch.pi * t))
+def radial_functions(hypers: ExpansionHypers) -> torch.nn.Module:
+    """The radial functions of a density.
+
+    Both kinds have ``forward(distances)``, which returns functions that do not change
+    in training and the cutoff function, ``refine``, which makes radial functions of
+    them, and ``mixing_of``, the matrix from these to :math:`R_{nl}`.
+
+    :param hypers: the density.
+    """
+    if hypers["basis"]["radial"]["type"] == "Bessel":
+        return BesselFunctions(hypers)
+    return RadialFunctions(hypers)

@@ -13,13 +13,14 @@ from ..interface.architecture import ScalarTensor
 from .averaging import WeightAverage
 from .epoch import EpochRunner
 from .loaders import Loaders
+from .optimizer import make_optimizer
 from .processes import Processes
 from .schedule import warmup_cosine
 from .traces import TraceSupervision
 
 
 class Fit:
-    """Trains a model with Adam, epoch by epoch.
+    """Trains a model, epoch by epoch.
 
     :param model: the model; weights that require gradients are trained.
     :param hypers: hyperparameters of the training.
@@ -44,8 +45,8 @@ class Fit:
         self.traces.to(some_weights)
         self.weights = [w for w in model.parameters() if w.requires_grad]
         self.all_weights = [*self.weights, *self.traces.parameters()]
-        self.optimizer = torch.optim.Adam(
-            self.all_weights, lr=hypers["learning_rate"], fused=True
+        self.optimizer = make_optimizer(
+            hypers["optimizer"], model, self.all_weights, hypers["learning_rate"]
         )
         self.scheduler = warmup_cosine(
             self.optimizer,

@@ -52,7 +52,8 @@ class Cache:
         """
         density = model.model.density
         numbers_per_atom = (density.max_angular + 1) ** 2 * density.num_channels
-        is_constant = len(list(density.parameters())) == 0
+        weights = [*density.parameters(), *model.model.edges.parameters()]
+        is_constant = len(weights) == 0
         for dataset in self.sets:
             edges = EdgesInMemory(model.model.edges, dataset.systems, has_gradients)
             if not self._take(edges.size):
