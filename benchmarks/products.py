@@ -35,10 +35,9 @@ def gradient(product: torch.nn.Module, shape: List[int]) -> Step:
     return lambda: torch.autograd.grad(script(x, y), (x, y), weights)
 
 
-def gaunt_gradient(gaunt: SphericalGaunt | CartesianGaunt) -> Step:
+def gaunt_gradient(gaunt: SphericalGaunt | CartesianGaunt, max_rank: int) -> Step:
     """All couplings of random outer products, and their derivatives."""
-    shape = [500, 16, gaunt.size, gaunt.size]
-    outer = torch.randn(shape, requires_grad=True)
+    outer = torch.randn([500, 16] + 2 * [(max_rank + 1) ** 2], requires_grad=True)
     script = torch.jit.script(gaunt.float())
     weights = torch.randn(script(outer).shape)
     return lambda: torch.autograd.grad(script(outer), outer, weights)
@@ -73,10 +72,11 @@ def main() -> None:
     print("\n| max_rank | spherical, ms | Cartesian, ms | Cartesian / spherical |")
     print("|---|---|---|---|")
     for max_rank in (1, 2, 3):
+        ranks = 3 * [max_rank]
         spherical, cartesian = measure(
             {
-                "spherical": gaunt_gradient(SphericalGaunt(max_rank)),
-                "Cartesian": gaunt_gradient(CartesianGaunt(max_rank)),
+                "spherical": gaunt_gradient(SphericalGaunt(*ranks), max_rank),
+                "Cartesian": gaunt_gradient(CartesianGaunt(*ranks), max_rank),
             },
             rounds,
         ).values()

@@ -11,6 +11,7 @@ literature, and the time of the whole training.
     OMP_NUM_THREADS=1 python benchmarks/rmd17.py FOLDER --epochs 0 100
     OMP_NUM_THREADS=1 python benchmarks/rmd17.py FOLDER --epochs 200 \
         --set architecture.training.solve_heads=false
+    OMP_NUM_THREADS=1 python benchmarks/rmd17.py FOLDER --options options/forces.yaml
 
 FOLDER has ``ethanol_train_01.xyz`` and so on. With ``--save results.json`` runs are
 kept and not repeated, as in ``accuracy.py``.
@@ -30,6 +31,7 @@ import ase.io
 import numpy as np
 from accuracy import Record, once
 from metatomic_ase import MetatomicCalculator
+from omegaconf import OmegaConf
 from training import train
 
 
@@ -59,10 +61,11 @@ def run(settings: Record, folder: Path) -> Record:
     size, molecule = settings["size"], settings["molecule"]
     num_validation = settings["validation"]
     frames = read(folder / f"{molecule}_train_01.xyz", size + num_validation)
-    architecture = {
-        "name": "experimental.scalar_tensor",
-        "training": {"num_epochs": settings["epochs"], "batch_size": 5},
-    }
+    architecture: Any = {"name": "experimental.scalar_tensor", "training": {}}
+    if settings["options"] is not None:
+        options: Any = OmegaConf.to_container(OmegaConf.load(settings["options"]))
+        architecture = options["architecture"]
+    architecture["training"].update(num_epochs=settings["epochs"], batch_size=5)
     with tempfile.TemporaryDirectory() as name:
         path = Path(name)
         ase.io.write(path / "train.xyz", frames[:size])
@@ -95,6 +98,7 @@ def main() -> None:
     parser.add_argument("--validation", type=int, default=20)
     parser.add_argument("--epochs", type=int, nargs="+", default=[0, 100])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--options", help="file with the architecture to train")
     parser.add_argument("--set", nargs="+", default=[], dest="changes")
     parser.add_argument("--save", type=Path, help="JSON file that keeps the runs")
     arguments = parser.parse_args()
@@ -113,6 +117,7 @@ def main() -> None:
                         "validation": arguments.validation,
                         "epochs": epochs,
                         "seed": seed,
+                        "options": arguments.options,
                         "changes": sorted(arguments.changes),
                     }
                     new = partial(run, settings, arguments.folder)

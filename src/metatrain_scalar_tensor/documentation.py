@@ -148,8 +148,11 @@ class SpeciesHypers(TypedDict):
 
 
 class MessageHypers(TypedDict):
-    """Equivariant message passing, applied to the density before anything else is
-    computed from it. Each layer extends the reach of the model by one cutoff.
+    """Equivariant message passing. Products of the density with itself are sent to the
+    neighbors, and what an atom receives is multiplied with itself again. The resulting
+    scalars replace the invariants of the density, and the tensors the density. Each
+    layer extends the reach of the model by one cutoff. ``options/forces.yaml`` has the
+    settings that go with it.
     """
 
     layers: Annotated[int, Field(ge=0, le=8)] = 0
@@ -168,8 +171,8 @@ class MessageHypers(TypedDict):
 
 
 class NetworkHypers(TypedDict):
-    """From invariants to features: layer normalisation, then a multilayer perceptron
-    with SiLU activations.
+    """From invariants to features: layer normalisation, unless they come from messages,
+    then a multilayer perceptron with SiLU activations.
     """
 
     num_hidden_layers: Annotated[int, Field(ge=1, le=16)] = 2

@@ -147,11 +147,17 @@ def test_receptive_field(layers):
             assert difference < 1e-12, moved
 
 
+@pytest.mark.parametrize("radial", ["Gto", "Bessel"])
 @pytest.mark.parametrize("switch, power", [("ShiftedCosine", 1), ("Smoothstep", 3)])
-def test_forces_are_smooth_at_the_cutoff(switch, power):
+def test_forces_are_smooth_at_the_cutoff(switch, power, radial):
     """Close to it they differ by this power of the distance from it."""
     # with weights whose leading term is not small by chance
-    model = model_with(1, seed=4, expansion__cutoff__smoothing__type=switch)
+    model = model_with(
+        1,
+        seed=4,
+        expansion__cutoff__smoothing__type=switch,
+        expansion__basis__radial__type=radial,
+    )
 
     def force(distance):
         """On the last of three atoms, which comes within reach of the middle one."""

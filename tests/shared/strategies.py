@@ -130,6 +130,7 @@ model_hypers = st.fixed_dictionaries(
     {
         "species__type": st.sampled_from(["orthogonal", "tensor_reduced"]),
         "species__correlation_order": st.sampled_from([2, 3, 4]),
+        "expansion__basis__radial__type": st.sampled_from(["Gto", "Bessel"]),
         "messages__layers": st.integers(0, 1),
         "messages__representation": st.sampled_from(["spherical", "cartesian"]),
         "tensor_basis__neighbors": st.sampled_from([None, 2]),

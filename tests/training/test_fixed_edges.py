@@ -14,7 +14,7 @@ FRAMES = [*molecules(2), crystal(0), crystal(1)]
 TARGETS = {"energy": target(sample_kind="system")}
 MODELS = {
     "default": {},
-    "messages": {"messages__layers": 1},
+    "messages": {"messages__layers": 1, "expansion__basis__radial__type": "Bessel"},
     "tensor-reduced": {"species__type": "tensor_reduced"},
     "smooth": {"expansion__cutoff__smoothing": {"type": "Smoothstep", "width": 1.0}},
 }

@@ -57,7 +57,11 @@ PREPARED = {
             "energy": {"key": "energy", "unit": "eV", "forces": {"key": "forces"}},
         }
     },
-    "messages": {"architecture__model__messages__layers": 1},
+    "messages": {
+        "architecture__model__messages__layers": 1,
+        "architecture__model__expansion__basis__radial__type": "Bessel",
+        "architecture__training__optimizer": "Muon",
+    },
     "tensor-reduced": {"architecture__model__species__type": "tensor_reduced"},
     "packed batches": {"architecture__training__max_atoms_per_batch": 60},
 }

@@ -82,6 +82,12 @@ class Density(torch.nn.Module):
                     "'type' of 'model.expansion.cutoff.smoothing' to it, or "
                     "'model.engine' to 'torch'"
                 )
+            if self.hypers["basis"]["radial"]["type"] == "Bessel":
+                raise ValueError(
+                    "featomic has no learned radial functions: set 'type' of "
+                    "'model.expansion.basis.radial' to Gto, or 'model.engine' to "
+                    "'torch'"
+                )
             # imported here, since exported models must not need featomic's library
             from .featomic import FeatomicExpansion
 
