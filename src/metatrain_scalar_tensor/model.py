@@ -124,11 +124,13 @@ class Model(torch.nn.Module):
             surroundings = self.look(structures)
         density, edges = surroundings.density, surroundings.edges
         if self.messages is not None:
-            density, invariants = self.messages(density, edges, structures.types)
+            density, scalars = self.messages(density, edges, structures.types)
+            invariants = layer_norm(scalars, [self.num_invariants])
         else:
             invariants = self.invariants(density)  # (atoms, invariants)
             invariants = layer_norm(invariants, [self.num_invariants])
-        features = self.network(invariants, structures.types)  # (atoms, features)
+            scalars = invariants
+        features = self.network(scalars, structures.types)  # (atoms, features)
         if self.long_range is not None:
             features = features + self.long_range(structures, features)
         if self.neighbor_sum is not None and self.reads_density(targets):

@@ -22,7 +22,7 @@ PAGES = [
 ]
 OPTIONS = sorted((PROJECT / "options").glob("*.yaml"))
 
-NUMBER = 30  # of structures in a training
+NUMBER = 80  # of structures in a training: a tenth are a batch for validation
 SMALL_MODEL = {
     "expansion": {"basis": {"max_angular": 4, "radial": {"max_radial": 2}}},
     "network": {"num_neurons_per_layer": 8},
