@@ -52,7 +52,7 @@ class MessageLayer(torch.nn.Module):
     ) -> None:
         super().__init__()
         k, num_ranks = hypers["channels"], hypers["max_rank"] + 1
-        self.num_ranks = num_ranks
+        self.shape = [num_ranks, k]
         self.receive = Receive(hypers, max_angular, num_radial)
         self.powers = SpherePowers(
             k, k, max_angular, max_rank, hypers["correlation_order"], num_types
@@ -73,7 +73,7 @@ class MessageLayer(torch.nn.Module):
         :return: new tensors, ``(atoms, L · M, channels)``
         """
         products = self.powers(self.receive(tensors, edges), types)
-        weights = self.kept[types].reshape(len(types), self.num_ranks, -1)
+        weights = self.kept[types].unflatten(1, self.shape)  # (atoms, λ, k)
         kept = self.keep(tensors) * weights[:, self.rank]
         # the result of the last layer has more ranks than those that are sent
         new = products[:, : len(self.rank)] + kept

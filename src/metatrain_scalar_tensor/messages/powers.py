@@ -48,13 +48,13 @@ class SpherePowers(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.max_rank = max_rank
-        self.num_ranks = max_rank + 1
+        self.shape = [order, max_rank + 1, num_channels]  # of the weights
         self.sphere = SphereGrid(max_angular, order * max_angular + max_rank)
         self.factors = torch.nn.ModuleList(
             LinearOfRanks(num_inputs, num_channels, max_angular) for _ in range(order)
         )
         sizes = torch.tensor(FIRST_SIZES[:order]).reshape(-1, 1, 1)
-        weights = torch.randn(num_types, order, self.num_ranks, num_channels) * sizes
+        weights = torch.randn([num_types] + self.shape) * sizes
         self.weights = torch.nn.Parameter(weights.flatten(1))
         self.mix = LinearOfRanks(num_channels, num_channels, max_rank)
         self.register_buffer("rank", ranks_of_components(max_rank), False)
@@ -67,8 +67,7 @@ class SpherePowers(torch.nn.Module):
         :return: ``(atoms, L · M, num_channels)``
         """
         num_rows = len(self.rank)
-        weights = self.weights[types]  # (atoms, ν · L · k)
-        weights = weights.reshape(len(types), len(self.factors), self.num_ranks, -1)
+        weights = self.weights[types].unflatten(1, self.shape)  # (atoms, ν, L, k)
         product = tensors
         sums = tensors
         for order, factor in enumerate(self.factors):

@@ -68,7 +68,6 @@ class Receive(torch.nn.Module):
         :return: ``(atoms, l · m, channels)``
         """
         sent = self.send(tensors).transpose(1, 2)  # (atoms, k, λ · μ)
-        num_atoms, num_sent = sent.shape[0], sent.shape[2]
         functions = edges.radial @ edges.mixing[:, : self.of_sent.in_features]
         weights = self.of_sent.weight.unflatten(0, [self.num_channels, -1])
         weights = weights[:, self.rank].flatten(0, 1)  # (k · λ · μ, n)
@@ -78,8 +77,9 @@ class Receive(torch.nn.Module):
         harmonics = edges.harmonics.repeat(1, 1, self.num_sets)
         harmonics = harmonics * (functions @ weights.T)  # (atoms, places, s · l · m)
         outer = on_edges.transpose(1, 2) @ harmonics  # (atoms, k · λ · μ, s · l · m)
-        shape = [num_atoms, self.num_channels, num_sent, self.num_sets, -1]
+        shape = [self.num_channels, len(self.rank), self.num_sets, len(self.angular)]
+        outer = outer.reshape([len(sent)] + shape)
         paths = self.paths.index_select(1, self.rank).index_select(3, self.angular)
-        outer = (outer.reshape(shape) * paths).sum(3)  # (atoms, k, λ · μ, l · m)
+        outer = (outer * paths).sum(3)  # (atoms, k, λ · μ, l · m)
         received = self.gaunt(outer)  # (atoms, k, l · m)
         return (received * self.scale).transpose(1, 2)
