@@ -35,7 +35,9 @@ def trained_with_messages(tmp_path_factory):
     return train_on_ethanol(
         tmp_path_factory.mktemp("messages"),
         64,
-        architecture__model__messages__layers=1,
+        architecture__model__messages={"layers": 1, "channels": 16},
+        architecture__model__expansion__basis__max_angular=3,
+        architecture__model__expansion__basis__radial__type="Bessel",
         architecture__model__expansion__cutoff__smoothing__type="Smoothstep",
     )
 
