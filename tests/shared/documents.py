@@ -7,6 +7,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import ase.io
 import metatrain.__main__
 from omegaconf import OmegaConf
 
@@ -104,7 +105,8 @@ class Workplace:
             options = shortened(path)
             data = options.get("training_set")
             if data is not None and data.systems.read_from.endswith(".xyz"):
-                data.indices = list(range(NUMBER))
+                number = len(ase.io.read(PROJECT / data.systems.read_from, ":"))
+                data.indices = list(range(min(NUMBER, number)))
             OmegaConf.save(options, folder / "options" / path.name)
 
     def run_command(self, line, monkeypatch):
