@@ -316,7 +316,8 @@ class TrainerHypers(TypedDict):
     """``Muon`` orthogonalises the steps of the matrices of linear layers, so that they
     are as large in directions in which gradients are small (`K. Jordan et al.
     <https://kellerjordan.github.io/posts/muon>`_), and uses Adam for all other weights.
-    For message passing it needs a fraction of the steps, with a learning rate of 0.01.
+    For message passing it needs a fraction of the steps, with the learning rate of
+    ``options/forces.yaml``.
     """
     learning_rate: PositiveFloat = 1e-3
     """Largest learning rate."""

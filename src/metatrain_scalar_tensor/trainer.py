@@ -5,8 +5,9 @@ import logging
 import math
 import os
 import random
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Optional, Union
+from typing import Any, Dict, Iterator, List, Literal, Optional, Union
 
 import numpy as np
 import torch
@@ -151,13 +152,10 @@ class Trainer(TrainerInterface[TrainerHypers]):
         :param fit: its training.
         :param selection: the features, which become those with the solved heads.
         """
-        latest = copy.deepcopy(model.state_dict())
-        if selection.model_state is not None:
-            model.load_state_dict(selection.model_state)
-        results = solve_heads(model, fit)
-        metric = self.hypers["best_model_metric"]
-        selection.offer(model, selection.epoch, results, metric)
-        model.load_state_dict(latest)
+        with _weights_of(selection, model):
+            results = solve_heads(model, fit)
+            metric = self.hypers["best_model_metric"]
+            selection.offer(model, selection.epoch, results, metric)
 
     def _draw_ensembles(
         self, model: ScalarTensor, fit: Fit, selection: Selection
@@ -168,12 +166,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
         :param fit: its training.
         :param selection: the weights, by default those of the model.
         """
-        latest = copy.deepcopy(model.state_dict())
-        if selection.model_state is not None:
-            model.load_state_dict(selection.model_state)
-        draw_ensembles(model, fit, self.hypers["num_ensemble_members"])
-        selection.model_state = copy.deepcopy(model.state_dict())
-        model.load_state_dict(latest)
+        with _weights_of(selection, model):
+            draw_ensembles(model, fit, self.hypers["num_ensemble_members"])
+            selection.model_state = copy.deepcopy(model.state_dict())
         model.offer_ensembles()
 
     def _seed_epoch(self, epoch: int) -> None:
@@ -252,3 +247,13 @@ class Trainer(TrainerInterface[TrainerHypers]):
         return checkpoints.check_version(
             checkpoint, "trainer", cls.__checkpoint_version__
         )
+
+
+@contextmanager
+def _weights_of(selection: Selection, model: ScalarTensor) -> Iterator[None]:
+    """Context in which the model has the selected weights, if there are any."""
+    latest = copy.deepcopy(model.state_dict())
+    if selection.model_state is not None:
+        model.load_state_dict(selection.model_state)
+    yield
+    model.load_state_dict(latest)

@@ -1,4 +1,4 @@
-"""Floors for the scales in metatrain's scaler."""
+"""The scales in metatrain's scaler: their floors, and those of forces."""
 
 import itertools
 from typing import Any, Dict, List
@@ -65,10 +65,13 @@ def scales_of_forces(
     :param datasets: training sets.
     :return: for each target with forces that are not zero.
     """
+    with_forces = {n for n, info in targets.items() if "positions" in info.gradients}
+    if len(with_forces) == 0:  # no need to read the data
+        return {}
     squares: Dict[str, List[torch.Tensor]] = {}
     samples: Any = itertools.chain.from_iterable(datasets)  # type: ignore[arg-type]
     for sample in samples:
-        for name in targets.keys() & set(sample._fields):
+        for name in with_forces & set(sample._fields):
             for block in sample[name].blocks():
                 if "positions" in block.gradients_list():
                     values = block.gradient("positions").values.double()

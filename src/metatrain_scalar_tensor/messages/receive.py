@@ -69,11 +69,9 @@ class Receive(torch.nn.Module):
         """
         sent = self.send(tensors).transpose(1, 2)  # (atoms, k, λ · μ)
         functions = edges.radial @ edges.mixing[:, : self.of_sent.in_features]
-        weights = self.of_sent.weight.unflatten(0, [self.num_channels, -1])
-        weights = weights[:, self.rank].flatten(0, 1)  # (k · λ · μ, n)
+        weights = _of_components(self.of_sent.weight, self.num_channels, self.rank)
         on_edges = of_neighbors(sent.flatten(1), edges) * (functions @ weights.T)
-        weights = self.of_harmonics.weight.unflatten(0, [self.num_sets, -1])
-        weights = weights[:, self.angular].flatten(0, 1)  # (s · l · m, n)
+        weights = _of_components(self.of_harmonics.weight, self.num_sets, self.angular)
         harmonics = edges.harmonics.repeat(1, 1, self.num_sets)
         harmonics = harmonics * (functions @ weights.T)  # (atoms, places, s · l · m)
         outer = on_edges.transpose(1, 2) @ harmonics  # (atoms, k · λ · μ, s · l · m)
@@ -83,3 +81,16 @@ class Receive(torch.nn.Module):
         outer = (outer * paths).sum(3)  # (atoms, k, λ · μ, l · m)
         received = self.gaunt(outer)  # (atoms, k, l · m)
         return (received * self.scale).transpose(1, 2)
+
+
+def _of_components(
+    weights: torch.Tensor, num_groups: int, rank: torch.Tensor
+) -> torch.Tensor:
+    """Repeat the weights of every rank for all of its components.
+
+    :param weights: ``(groups · ranks, n)``
+    :param num_groups: number of channels or of sets.
+    :param rank: rank of every component, ``(components,)``
+    :return: ``(groups · components, n)``
+    """
+    return weights.unflatten(0, [num_groups, -1])[:, rank].flatten(0, 1)
