@@ -14,7 +14,7 @@ from .long_range import LongRange
 from .messages import Messages
 from .network import EmbeddedNetwork, SeparateNetworks
 from .readout import AtomPairs, Centers, ExchangeSymmetry, Readout, TargetBlock
-from .readout.atom_pairs import NUM_PARTS
+from .readout.atom_pairs import NUM_PARTS, num_scalars
 from .readout.heads import TargetHead
 from .structures import EdgeFunctions, Structures
 
@@ -92,8 +92,12 @@ class Model(torch.nn.Module):
             num_channels += num_sums
         self.atom_pairs: Optional[AtomPairs] = None  # made for the first pair target
         pair_channels = NUM_PARTS * hypers["atom_pairs"]["num_channels"]
-        of_atoms = (num_channels, self.num_features, num_invariants, num_types)
-        of_pairs = (pair_channels, self.num_features, 0, 0)  # without linear terms
+        # pairs of all types have the same weights, or those of each their own
+        self.num_pair_types = num_types if species["type"] == "orthogonal" else 1
+        kinds = self.num_pair_types**2
+        num_of_pairs = num_scalars(hypers["atom_pairs"], expansion)
+        of_atoms = (num_channels, self.num_features, num_invariants, num_types, 1)
+        of_pairs = (pair_channels, self.num_features, num_of_pairs, kinds, kinds)
         self.readouts = torch.nn.ModuleDict(
             {
                 center: Readout(hypers["tensor_basis"], max_angular, *sizes)
@@ -140,8 +144,7 @@ class Model(torch.nn.Module):
         draws = torch.jit.annotate(List[Dict[str, List[torch.Tensor]]], [])
         if self.atom_pairs is not None and self.has_pairs(targets):
             pairs = self.atom_pairs(structures, density, features)
-            # without linear terms, which alone read invariants and types
-            centers = Centers(pairs.features, pairs.features[:, :0], pairs.first)
+            centers = Centers(pairs.features, pairs.scalars, pairs.kinds)
             draws = self.readouts["atom_pair"](
                 centers, pairs.density, targets, pairs.opposite, ensembles
             )
@@ -220,6 +223,7 @@ class Model(torch.nn.Module):
                 self.hypers["expansion"],
                 readouts["atom"].bases.num_inputs,
                 self.num_features,
+                self.num_pair_types,
             )
         readouts[center].add(name, blocks, exchange)
 

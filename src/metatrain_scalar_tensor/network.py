@@ -5,6 +5,7 @@ from typing import List
 import torch
 
 from .density.species import with_new_rows
+from .structures.groups import group_by_type, in_order
 
 
 def _perceptron(num_inputs: int, width: int, num_layers: int) -> torch.nn.Sequential:
@@ -45,16 +46,12 @@ class SeparateNetworks(torch.nn.Module):
         :param center_type: index of the type, ``(atoms,)``
         :return: features, ``(atoms, width)``
         """
-        order = torch.argsort(center_type)
-        counts: List[int] = torch.bincount(
-            center_type, minlength=len(self.networks)
-        ).tolist()
-        of_types = invariants.index_select(0, order).split(counts)
+        groups = group_by_type(center_type, len(self.networks))
+        of_types = invariants.index_select(0, groups.order).split(groups.counts)
         features: List[torch.Tensor] = []
         for i, network in enumerate(self.networks):
             features.append(network(of_types[i]))
-        unsorted = invariants.new_zeros((invariants.shape[0], self.width))
-        return unsorted.index_copy(0, order, torch.cat(features))
+        return in_order(features, groups)
 
 
 class EmbeddedNetwork(torch.nn.Module):

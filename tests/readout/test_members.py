@@ -86,12 +86,10 @@ def of_weights(model):
     predictions = []
     for m in range(NUMBER):
         for head in model.model.heads().values():
-            for block in head.blocks:
-                pairs = list(zip(block.coefficients, block.members, strict=True))
-                if block.linear is not None:
-                    pairs.append((block.linear, block.linear.members))
-                for layer, members in pairs:
-                    layer.weight.data += members.differences[m]
+            linear = [block.linear for block in head.blocks]
+            for layer in (head.coefficients, *linear):
+                if layer is not None:
+                    layer.weight.data += layer.members.differences[m]
         predictions.append(outputs(model, FRAMES.values(), ALL))
         model.load_state_dict(state)
     return predictions

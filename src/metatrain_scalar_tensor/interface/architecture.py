@@ -128,7 +128,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
                 self.last_layer_parameter_names[name] = [
                     f"{prefix}.{parameter}"
                     for parameter, _ in self.get_submodule(prefix).named_parameters()
-                    if ".coefficients." in parameter
+                    if parameter.startswith("coefficients.")
                 ]
 
     def forward(

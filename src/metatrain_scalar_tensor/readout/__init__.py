@@ -22,6 +22,7 @@ class Readout(torch.nn.Module):
     :param num_invariants: number of invariants, in which scalars have a linear term;
         zero for none.
     :param num_types: number of center types.
+    :param num_kinds: number of types that have coefficients of their own: 1 or all.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class Readout(torch.nn.Module):
         num_features: int,
         num_invariants: int,
         num_types: int,
+        num_kinds: int,
     ) -> None:
         super().__init__()
         self.num_features = num_features
         self.num_invariants = num_invariants
         self.num_types = num_types
+        self.num_kinds = num_kinds
         self.bases = TensorBases(hypers, max_angular, num_channels)
         self.heads = torch.nn.ModuleDict()  # one for every target
 
@@ -55,8 +58,15 @@ class Readout(torch.nn.Module):
         :raises ValueError: if there are no tensors of its symmetry.
         """
         try:
-            sizes = (self.num_features, self.num_invariants, self.num_types)
-            head = TargetHead(blocks, self.bases, *sizes, exchange)
+            head = TargetHead(
+                blocks,
+                self.bases,
+                self.num_features,
+                self.num_invariants,
+                self.num_types,
+                self.num_kinds,
+                exchange,
+            )
         except ValueError as error:
             raise ValueError(f"target '{name}': {error}") from error
         self.heads[name] = head

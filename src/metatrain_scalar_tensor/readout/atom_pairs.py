@@ -21,8 +21,10 @@ class PairFeatures(NamedTuple):
     """Features and density of pairs of atoms, in both orders."""
 
     features: torch.Tensor  # (pairs, features)
+    scalars: torch.Tensor  # (pairs, num_scalars), normalised
     density: List[torch.Tensor]  # for every l, (pairs, 2l + 1, channels)
     first: torch.Tensor  # (pairs,), index of the first atom
+    kinds: torch.Tensor  # (pairs,), index of the types of both atoms
     opposite: torch.Tensor  # (pairs,), index of the pair with its atoms exchanged
 
 
@@ -55,6 +57,17 @@ def opposite_pairs(
     return opposite
 
 
+def num_scalars(hypers: AtomPairHypers, expansion: ExpansionHypers) -> int:
+    """The number of scalars of a pair.
+
+    :param hypers: cutoff and number of channels.
+    :param expansion: the density.
+    """
+    num_radial = expansion["basis"]["radial"]["max_radial"] + 1
+    num_angular = expansion["basis"]["max_angular"] + 1
+    return num_radial + 3 * hypers["num_channels"] * num_angular
+
+
 class AtomPairs(torch.nn.Module):
     r"""Features and density of pairs of atoms.
 
@@ -72,6 +85,7 @@ class AtomPairs(torch.nn.Module):
     :param expansion: arguments of featomic's ``SphericalExpansion``.
     :param num_inputs: number of channels of the density of an atom.
     :param num_features: number of features of an atom, and of a pair.
+    :param num_types: number of atom types to be distinguished, 1 for none.
     """
 
     def __init__(
@@ -80,6 +94,7 @@ class AtomPairs(torch.nn.Module):
         expansion: ExpansionHypers,
         num_inputs: int,
         num_features: int,
+        num_types: int,
     ) -> None:
         super().__init__()
         of_pairs = copy.deepcopy(expansion)
@@ -93,6 +108,7 @@ class AtomPairs(torch.nn.Module):
             cutoff=hypers["cutoff"], full_list=True, strict=True
         )
         self.num_features = num_features
+        self.num_types = num_types
         self.max_angular = max_angular = expansion["basis"]["max_angular"]
         self.num_radial = expansion["basis"]["radial"]["max_radial"] + 1
         self.num_components = [2 * l + 1 for l in range(max_angular + 1)]
@@ -105,13 +121,11 @@ class AtomPairs(torch.nn.Module):
             for _ in range(2)
         ]
         self.of_edge = torch.nn.Linear(self.num_radial, num_channels, bias=False)
-        num_scalars = self.num_radial + 3 * num_channels * (max_angular + 1)
         self.first_features = torch.nn.Linear(num_features, num_features)
         self.second_features = torch.nn.Linear(num_features, num_features, bias=False)
-        self.scalars = torch.nn.Sequential(
-            torch.nn.LayerNorm(num_scalars),
-            torch.nn.Linear(num_scalars, num_features, bias=False),
-        )
+        size = num_scalars(hypers, expansion)
+        self.normalise = torch.nn.LayerNorm(size)
+        self.of_scalars = torch.nn.Linear(size, num_features, bias=False)
         self.network = torch.nn.Sequential(
             torch.nn.SiLU(),
             torch.nn.Linear(num_features, num_features),
@@ -149,8 +163,13 @@ class AtomPairs(torch.nn.Module):
             of_pairs.append(torch.cat([x, y, edge * weights], dim=2))
             for product in (x * edge, y * edge, x * y):
                 scalars.append(product.sum(1))
-        hidden = self.scalars(torch.cat(scalars, dim=1))
+        normalised = self.normalise(torch.cat(scalars, dim=1))
+        hidden = self.of_scalars(normalised)
         hidden = hidden + self.first_features(features).index_select(0, i)
         hidden = hidden + self.second_features(features).index_select(0, j)
         opposite = opposite_pairs(i, j, torch.cat(pairs.shifts))
-        return PairFeatures(self.network(hidden), of_pairs, i, opposite)
+        kinds = torch.zeros_like(i)
+        if self.num_types > 1:
+            kinds = self.num_types * structures.types[i] + structures.types[j]
+        features = self.network(hidden)
+        return PairFeatures(features, normalised, of_pairs, i, kinds, opposite)

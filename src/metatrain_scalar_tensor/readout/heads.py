@@ -1,11 +1,12 @@
 """From features and tensors to the values of a target."""
 
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 
 from ..basis import TensorBases, basis_name
 from ..o3 import Irrep, on_components
+from .coefficients import Coefficients
 from .exchange import ExchangeSymmetry
 from .irreps import TargetBlock
 from .linear import LinearTerm
@@ -20,7 +21,7 @@ class Centers(NamedTuple):
     invariants: torch.Tensor
     """Normalised invariants, ``(centers, num_invariants)``"""
     types: torch.Tensor
-    """Index of the type of each center, ``(centers,)``"""
+    """Index of the type of each atom, or of the two of a pair, ``(centers,)``"""
 
 
 class BlockHead(torch.nn.Module):
@@ -30,7 +31,6 @@ class BlockHead(torch.nn.Module):
 
     :param block: irreps and shape of the block.
     :param num_tensors: number of tensors of each irrep.
-    :param num_features: number of features; the coefficients are linear in them.
     :param num_invariants: number of invariants; zero for no linear terms.
     :param num_types: number of center types.
     """
@@ -44,7 +44,6 @@ class BlockHead(torch.nn.Module):
         self,
         block: TargetBlock,
         num_tensors: List[int],
-        num_features: int,
         num_invariants: int,
         num_types: int,
     ) -> None:
@@ -54,17 +53,6 @@ class BlockHead(torch.nn.Module):
         self.num_tensors = num_tensors
         self.basis_names = [basis_name(irrep) for irrep in block.irreps]
         self.num_components = [2 * irrep.o3_lambda + 1 for irrep in block.irreps]
-        self.coefficients = torch.nn.ModuleList(
-            torch.nn.Linear(num_features, size * self.num_properties, bias=False)
-            for size in num_tensors
-        )
-        for weights, size in zip(
-            self.coefficients.parameters(), num_tensors, strict=True
-        ):  # makes the sum over the tensors as large as one of them
-            weights.data.mul_(size**-0.5)
-        self.members = torch.nn.ModuleList(
-            Members(list(weights.shape)) for weights in self.coefficients.parameters()
-        )
         change = block.change_of_basis
         self.is_irreducible = change is None
         change = torch.empty(0) if change is None else change.flatten(1)
@@ -81,43 +69,34 @@ class BlockHead(torch.nn.Module):
             num_outputs = len(scalars) * self.num_properties
             self.linear = LinearTerm(num_types, num_invariants, num_outputs)
 
-    @torch.jit.export
-    def num_members(self) -> int:
-        """The number of members of the ensemble, the same for all irreps."""
-        number = 0
-        for members in self.members:
-            number = len(members.differences)  # type: ignore[arg-type]
-        return number
-
     def forward(
         self,
-        last_layer: torch.Tensor,
+        coefficients: List[torch.Tensor],
         centers: Centers,
         bases: Dict[str, torch.Tensor],
         member: int,
     ) -> torch.Tensor:
         """Evaluate the block.
 
-        :param last_layer: the inputs of the last layer, ``(centers, num_features)``
+        :param coefficients: for every irrep, ``(centers, tensors · properties)``
         :param centers: scalars of the centers.
         :param bases: the tensors of every symmetry, ``(centers, 2λ + 1, num_tensors)``
         :param member: as in :meth:`Members.forward`.
         :return: ``(centers, *components, properties)``
         """
+        num_centers = len(centers.features)
         spherical: List[torch.Tensor] = []
-        for i, (linear, members) in enumerate(zip(self.coefficients, self.members)):
-            c = last_layer @ members(linear.weight, member).T
-            c = c.reshape(len(last_layer), self.num_tensors[i], self.num_properties)
-            # (centers, tensors, properties)
+        for i, c in enumerate(coefficients):
+            c = c.reshape(num_centers, self.num_tensors[i], self.num_properties)
             spherical.append(bases[self.basis_names[i]] @ c)
         values = torch.cat(spherical, dim=1)  # (centers, Σ (2λ + 1), properties)
         if self.linear is not None:
             terms = self.linear(centers.invariants, centers.types, member)
-            terms = terms.reshape(len(terms), -1, self.num_properties)
+            terms = terms.unflatten(1, [len(self.scalars), self.num_properties])
             values = values.index_add(1, self.scalars, terms)
         if not self.is_irreducible:
             values = on_components(self.change_of_basis.T, values)
-        return values.reshape([len(last_layer)] + self.shape + [self.num_properties])
+        return values.reshape([num_centers] + self.shape + [self.num_properties])
 
 
 class TargetHead(torch.nn.Module):
@@ -128,6 +107,7 @@ class TargetHead(torch.nn.Module):
     :param num_features: number of features of a center.
     :param num_invariants: number of invariants; zero for no linear terms.
     :param num_types: number of center types.
+    :param num_kinds: number of types that have coefficients of their own: 1 or all.
     :param exchange: symmetry under exchange of atoms or indices, if any.
     :raises ValueError: if there are no tensors of a symmetry.
     """
@@ -139,6 +119,7 @@ class TargetHead(torch.nn.Module):
         num_features: int,
         num_invariants: int,
         num_types: int,
+        num_kinds: int,
         exchange: Optional[ExchangeSymmetry],
     ) -> None:
         super().__init__()
@@ -149,10 +130,14 @@ class TargetHead(torch.nn.Module):
             torch.nn.Linear(num_features, num_features), torch.nn.SiLU()
         )
         self.blocks = torch.nn.ModuleList()
+        sizes: List[Tuple[int, int]] = []  # numbers of tensors and of properties
+        self.first_irreps = [0]  # of every block among those of all, and their number
         for block in blocks:
             num_tensors = [bases.num_tensors(irrep) for irrep in block.irreps]
-            sizes = (num_features, num_invariants, num_types)
-            self.blocks.append(BlockHead(block, num_tensors, *sizes))
+            self.blocks.append(BlockHead(block, num_tensors, num_invariants, num_types))
+            sizes += [(number, block.num_properties) for number in num_tensors]
+            self.first_irreps.append(len(sizes))
+        self.coefficients = Coefficients(num_kinds, num_features, sizes)
         self.basis_names = sorted({basis_name(irrep) for irrep in irreps})
         self.exchange = exchange
 
@@ -160,8 +145,8 @@ class TargetHead(torch.nn.Module):
     @torch.no_grad()
     def predict_zero(self) -> None:
         """Set all coefficients to zero, for targets with nothing left to learn."""
-        for block in self.blocks:
-            for weights in block.parameters():
+        for module in (self.coefficients, *self.blocks):
+            for weights in module.parameters():
                 weights.zero_()
 
     @torch.jit.export
@@ -172,10 +157,7 @@ class TargetHead(torch.nn.Module):
     @torch.jit.export
     def num_members(self) -> int:
         """The number of members of the ensemble; 0 for none."""
-        number = 0
-        for block in self.blocks:
-            number = block.num_members()  # type: ignore[operator]
-        return number
+        return len(self.coefficients.members.differences)
 
     @torch.jit.unused
     def reset_members(self, number: int) -> None:
@@ -218,9 +200,11 @@ class TargetHead(torch.nn.Module):
         last_layer = self.last_layer_features(centers.features)
         draws: List[List[torch.Tensor]] = []
         for member in range(-1, self.num_members() if with_members else 0):
+            c = self.coefficients(last_layer, centers.types, member)
             values: List[torch.Tensor] = []
-            for block in self.blocks:
-                values.append(block(last_layer, centers, bases, member))
+            for i, block in enumerate(self.blocks):
+                of_block = c[self.first_irreps[i] : self.first_irreps[i + 1]]
+                values.append(block(of_block, centers, bases, member))
             if self.exchange is not None:
                 values = self.exchange(values, opposite)
             draws.append(values)

@@ -46,15 +46,21 @@ class LinearTerm(torch.nn.Module):
         return of_types[centers, types]
 
     @torch.jit.unused
+    def columns_of_type(self, invariants: torch.Tensor) -> torch.Tensor:
+        """What the weights of the centers' type are multiplied with."""
+        return self.factor * invariants
+
+    @torch.jit.unused
     def columns(self, invariants: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
-        """What the weights are multiplied with, ``(centers, num_types · num_inputs)``.
+        """What all weights are multiplied with, ``(centers, num_types · num_inputs)``.
 
         :param invariants: with a variance of one for every center, ``(centers, n)``
         :param types: index of the type of every center, ``(centers,)``
         """
         num_types = self.weight.shape[0]
         is_type = torch.nn.functional.one_hot(types, num_types).to(invariants)
-        return torch.einsum("iq,in->iqn", self.factor * is_type, invariants).flatten(1)
+        columns = self.columns_of_type(invariants)
+        return torch.einsum("iq,in->iqn", is_type, columns).flatten(1)
 
     @torch.jit.unused
     def add_types(self, num_types: int, known: torch.Tensor) -> None:

@@ -42,8 +42,9 @@ def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
         for name, head in heads.items()
     }
     for name, head in heads.items():
-        if len(training[name].x) > 0:
-            _solve_target(name, head, training[name], validation[name])
+        equations = zip(training[name], validation[name], strict=True)
+        for kind, (rows, others) in enumerate(equations):
+            _solve_target(name, head, kind, rows, others)
     after = fit.validate()
     has_refused = False
     for name, head in heads.items():
@@ -91,15 +92,16 @@ def _error(name: str, results: Dict[str, float]) -> float:
     return sum(of_values) * math.prod(of_gradients)
 
 
-def _solve_target(name: str, head: Any, training: Rows, validation: Rows) -> None:
-    """Solve for all irreps of a target, symmetry by symmetry."""
+def _solve_target(
+    name: str, head: Any, kind: int, training: Rows, validation: Rows
+) -> None:
+    """Solve for all irreps of one kind of centers, symmetry by symmetry."""
     for symmetry in training.x:
         solutions: List[Solution] = []
-        for problem in problems_of(head, symmetry, training, validation):
-            block, irrep, properties = problem.block, problem.irrep, problem.properties
-            present = get_weights(block, irrep, properties)
+        for problem in problems_of(head, kind, symmetry, training, validation):
+            present = get_weights(problem.place, problem.properties)
             solution = _best_solution(problem, present)
-            set_weights(block, irrep, properties, solution.weights)
+            set_weights(problem.place, problem.properties, solution.weights)
             solutions.append(solution)
         if len(solutions) > 0:
             _log_solutions(name, symmetry, problem.solvers[0].x.shape, solutions)

@@ -12,7 +12,7 @@ from .equations import collect_rows
 from .problems import Problem, problems_of, vanishes
 from .ridge import Ridge, Solution
 from .rows import Rows
-from .weights import get_weights, set_weights
+from .weights import Place, get_weights, set_weights
 
 
 # samples whose variance is smaller, relative to the mean, vanish by symmetry
@@ -54,17 +54,18 @@ def draw_ensembles(model: ScalarTensor, fit: Fit, number: int) -> None:
         values = collect_rows(fit.runner, data, heads, with_gradients=False)
     generator = torch.Generator().manual_seed(0)  # the same in every process
     for name, head in model.model.heads().items():
-        if name in heads and len(training[name].x) > 0:
+        if name in heads and any(len(rows.x) > 0 for rows in training[name]):
             head.reset_members(number)
-            equations = _Equations(training[name], validation[name], values[name])
-            _draw_ensemble(name, head, equations, generator)
+            of_kinds = zip(training[name], validation[name], values[name], strict=True)
+            for kind, rows in enumerate(of_kinds):
+                _draw_ensemble(name, head, kind, _Equations(*rows), generator)
         if head.num_members() == 0:
             logging.info(f"There are no equations for an ensemble of '{name}'")
     model.offer_ensembles()
 
 
 class _Equations(NamedTuple):
-    """The equations of one target."""
+    """The equations of one target, of one kind of centers."""
 
     training: Rows
     validation: Rows
@@ -83,24 +84,28 @@ class _Known(NamedTuple):
 
 
 def _draw_ensemble(
-    name: str, head: Any, equations: _Equations, generator: torch.Generator
+    name: str,
+    head: Any,
+    kind: int,
+    equations: _Equations,
+    generator: torch.Generator,
 ) -> None:
     """Draw the weights of all irreps of a target, symmetry by symmetry."""
     training, validation, values = equations
     number = head.num_members()
     for symmetry in training.x:
         if vanishes(training.of_symmetry(symmetry)):
-            _set_zero(head, symmetry)
+            _set_zero(head, kind, symmetry)
             continue
         factors: List[float] = []
-        for problem in problems_of(head, symmetry, training, validation):
+        for problem in problems_of(head, kind, symmetry, training, validation):
             known = None
             if symmetry in values.x:
-                y = values.of_irrep(problem.number, problem.irrep)
+                y = values.of_irrep(problem.place.block, problem.place.irrep)
                 known = _Known(
                     values.of_symmetry(symmetry),
                     y[:, problem.properties],
-                    values.x[symmetry][0].shape[1],
+                    problem.place.num_components,
                 )
             factors += _draw(problem, number, known, generator)
         if len(factors) > 0:
@@ -110,12 +115,15 @@ def _draw_ensemble(
             )
 
 
-def _set_zero(head: Any, symmetry: str) -> None:
+def _set_zero(head: Any, kind: int, symmetry: str) -> None:
     """No spread of what vanishes in all data."""
-    for block in head.blocks:
-        for name, members in zip(block.basis_names, block.members, strict=True):
-            if name == symmetry:
-                members.differences.zero_()
+    for i, block in enumerate(head.blocks):
+        for j in [j for j, s in enumerate(block.basis_names) if s == symmetry]:
+            place = Place(head, i, j, kind)
+            properties = torch.arange(block.num_properties)
+            zero = torch.zeros_like(get_weights(place, properties))
+            for member in range(head.num_members()):
+                set_weights(place, properties, zero, member)
 
 
 def _draw(
@@ -132,19 +140,19 @@ def _draw(
     :param generator: of normal numbers.
     :return: for every property, the factor from the calibration.
     """
-    block, irrep = problem.block, problem.irrep
+    place = problem.place
     pairs = [
         (ridge, ridge.solve(problem.y, problem.others)) for ridge in problem.solvers
     ]
     ridge, solution = min(pairs, key=lambda pair: pair[1].error)
-    weights = get_weights(block, irrep, problem.properties)  # (columns, properties)
+    weights = get_weights(place, problem.properties)  # (columns, properties)
     factors: List[float] = []
     for k, k_in_block in enumerate(problem.properties.split(1)):
         shape = (ridge.num_normal, number)
         normal = torch.randn(shape, generator=generator, dtype=torch.float64)
         delta = ridge.draw(solution.strength, normal)  # (columns, members)
         delta = delta - delta.mean(1, keepdim=True)
-        delta = delta.to(block.coefficients[irrep].weight.dtype).double()  # as stored
+        delta = delta.to(place.head.coefficients.weight.dtype).double()  # as stored
         factor = None
         if known is not None:
             errors = known.x @ weights[:, k] - known.y[:, k]
@@ -152,7 +160,7 @@ def _draw(
         if factor is None:
             factor = _cross_validated(ridge, solution, problem.y, k)
         for m, difference in enumerate(delta.split(1, dim=1)):
-            set_weights(block, irrep, k_in_block, factor * difference, m)
+            set_weights(place, k_in_block, factor * difference, m)
         factors.append(factor)
     return factors
 

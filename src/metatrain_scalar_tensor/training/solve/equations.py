@@ -52,14 +52,15 @@ def collect_rows(
     data: AllBatches,
     heads: Mapping[str, Any],
     with_gradients: bool = True,
-) -> Dict[str, Rows]:
+) -> Dict[str, List[Rows]]:
     """Set up the equations of some targets.
 
     :param runner: evaluates batches.
     :param data: the structures.
     :param heads: the heads of the targets.
     :param with_gradients: whether forces and stress have equations, too.
-    :return: the equations of every target, in float64 on the CPU.
+    :return: the equations of every target, in float64 on the CPU: one set for every
+        kind of centers that has coefficients of its own.
     """
     num_components = 0
     if with_gradients:
@@ -86,7 +87,10 @@ class _Collector:
         self.heads = heads
         self.num_components = num_components
         self.readouts: Dict[str, Any] = dict(runner.module.model.readouts.items())
-        self.rows = {name: Rows() for name in heads}
+        self.rows = {
+            name: [Rows() for _ in range(head.coefficients.num_kinds)]
+            for name, head in heads.items()
+        }
 
     def add(self, batch: Batch) -> None:
         """Add the equations of a batch."""
@@ -98,17 +102,31 @@ class _Collector:
         ones = {name: mts.ones_like(x) for name, x in predictions.items()}
         factors = runner.as_in_loss(batch.systems, runner.pair_scales(ones, False))
         for name in sorted(set(self.heads) & set(batch.targets)):
-            target = batch.targets[name]
-            chosen = self.rows[name].choose(len(target.block(0).samples))
-            x, y = self._sides(batch, name, factors[name], seen, chosen)
-            gradients = target.block(0).gradients_list()
+            factor = factors[name].block(0)
+            gradients = batch.targets[name].block(0).gradients_list()
             has_gradients = len(gradients) > 0 and self.num_components > 0
-            if has_gradients:  # weighted as in the loss
-                size = self._size(batch, name, factors[name].block(0).values)[chosen]
-                x, y = {SCALARS: size * x[SCALARS]}, {(0, 0): size * y[0, 0]}
-            self.rows[name].add(x, y)
+            samples_of_kinds = self._samples(name, batch, seen)
+            for rows, samples in zip(self.rows[name], samples_of_kinds, strict=True):
+                if len(samples) == 0:
+                    continue
+                chosen = samples[rows.choose(len(samples))]
+                x, y = self._sides(batch, name, factors[name], seen, chosen)
+                if has_gradients:  # weighted as in the loss
+                    size = self._size(batch, name, factor.values)[chosen]
+                    x, y = {SCALARS: size * x[SCALARS]}, {(0, 0): size * y[0, 0]}
+                rows.add(x, y)
             if has_gradients:
-                self._add_gradients(batch, name, factors[name].block(0))
+                self._add_gradients(batch, name, factor)
+
+    def _samples(
+        self, name: str, batch: Batch, seen: Dict[str, Seen]
+    ) -> List[torch.Tensor]:
+        """The samples of every kind that has coefficients of its own."""
+        num_kinds = self.heads[name].coefficients.num_kinds
+        if num_kinds == 1:
+            return [torch.arange(len(batch.targets[name].block(0).samples))]
+        centers, _ = seen["atom_pair"]
+        return [torch.where(centers.types.cpu() == q)[0] for q in range(num_kinds)]
 
     def _size(self, batch: Batch, name: str, factors: torch.Tensor) -> torch.Tensor:
         """Factors from means over atoms to values in the loss, with its weight.
@@ -121,7 +139,7 @@ class _Collector:
 
     def _add_gradients(self, batch: Batch, name: str, factors: TensorBlock) -> None:
         """Add the equations of forces and stress, weighted as in the loss."""
-        module, rows = self.runner.module, self.rows[name]
+        module, (rows,) = self.runner.module, self.rows[name]
         weights = self.runner.loss.metadata[name]["gradients"]
 
         def columns(structures: Structures) -> torch.Tensor:
@@ -190,7 +208,10 @@ def _columns_of_scalars(
     """
     for block in head.blocks:
         if block.linear is not None:  # the same columns for all blocks
-            linear = block.linear.columns(centers.invariants, centers.types)
+            if head.coefficients.num_kinds > 1:  # solved for one kind at a time
+                linear = block.linear.columns_of_type(centers.invariants)
+            else:
+                linear = block.linear.columns(centers.invariants, centers.types)
             return torch.cat([features, linear], dim=1)
     return features
 

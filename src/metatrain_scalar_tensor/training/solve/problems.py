@@ -7,6 +7,7 @@ import torch
 from .equations import SCALARS
 from .ridge import Ridge
 from .rows import Rows
+from .weights import Place
 
 
 # root mean square of features times tensors that symmetry makes zero, up to rounding:
@@ -18,12 +19,8 @@ BALANCES = (0.01, 0.1, 1.0)  # of features and linear terms
 class Problem(NamedTuple):
     """Properties of one irrep that are known for the same samples."""
 
-    block: Any
-    """Block of the head"""
-    irrep: int
-    """Number of the irrep in the block"""
-    number: int
-    """Number of the block"""
+    place: Place
+    """Where its weights are"""
     properties: torch.Tensor
     solvers: List[Ridge]
     """With different penalties"""
@@ -42,13 +39,14 @@ def vanishes(x: torch.Tensor) -> bool:
 
 
 def problems_of(
-    head: Any, symmetry: str, training: Rows, validation: Rows
+    head: Any, kind: int, symmetry: str, training: Rows, validation: Rows
 ) -> Iterator[Problem]:
     """The regressions for the irreps of one symmetry, which have the same left sides.
 
     There are none if the tensors vanish in all training data.
 
     :param head: head of the target.
+    :param kind: number of the kind of centers whose equations these are.
     :param symmetry: the symmetry.
     :param training: equations of the training set.
     :param validation: equations of the validation set.
@@ -59,7 +57,7 @@ def problems_of(
     x_of_others = None
     if symmetry in validation.x:
         x_of_others = validation.of_symmetry(symmetry)
-    all_scales = _scales(x, head.blocks[0].coefficients[0].in_features, symmetry)
+    all_scales = _scales(x, head.coefficients.weight.shape[1], symmetry)
     solvers: Dict[bytes, List[Ridge]] = {}
     for i, block in enumerate(head.blocks):
         for j in [j for j, s in enumerate(block.basis_names) if s == symmetry]:
@@ -76,8 +74,9 @@ def problems_of(
                 if x_of_others is not None:
                     y_of_others = validation.of_irrep(i, j)[:, properties]
                     others = _known_rows(x_of_others, y_of_others)
+                place = Place(head, i, j, kind)
                 y_of_rows = y[rows][:, properties]
-                yield Problem(block, j, i, properties, solvers[key], y_of_rows, others)
+                yield Problem(place, properties, solvers[key], y_of_rows, others)
 
 
 def _scales(x: torch.Tensor, num_features: int, symmetry: str) -> List[torch.Tensor]:
