@@ -213,9 +213,12 @@ class AtomPairHypers(TypedDict):
     cutoff: PositiveFloat = 5.0
     """Largest distance of the atoms of a pair, in the length unit of the dataset. It is
     independent of the cutoff of the density."""
-    num_channels: Size = 8
+    num_channels: Size = 16
     """Number of channels in the density of a pair from each of the two atoms, and from
     the vector between them."""
+    num_functions: Size = 2048
+    """Number of functions of a pair's scalars, random before the training, in which the
+    scalar parts of targets are linear."""
 
 
 DensityEngine = Literal["torch", "featomic"]
@@ -307,6 +310,10 @@ class TrainerHypers(TypedDict):
     before the first epoch, and with the features of the best epoch after the last one.
     The better of both is exported. With ``num_epochs: 0`` this is a complete fit, which
     takes seconds. Weights that do not lower the validation error are not accepted."""
+    max_equations: PositiveInt = 3000
+    """Largest number of equations or of weights, whichever is smaller, in one ridge
+    regression. Of more, some structures, atoms or pairs are chosen at random. The time
+    grows with the third power: 3000 take about 10 s, 6000 about 80 s."""
     num_ensemble_members: Annotated[int, Field(ge=0, le=1024)] = 0
     """Number of members of the ensembles that give uncertainties, for all targets: the
     last weights of every member are drawn from the posterior distribution of the same

@@ -96,6 +96,7 @@ class Model(torch.nn.Module):
         self.num_pair_types = num_types if species["type"] == "orthogonal" else 1
         kinds = self.num_pair_types**2
         num_of_pairs = num_scalars(hypers["atom_pairs"], expansion)
+        num_of_pairs += hypers["atom_pairs"]["num_functions"]
         of_atoms = (num_channels, self.num_features, num_invariants, num_types, 1)
         of_pairs = (pair_channels, self.num_features, num_of_pairs, kinds, kinds)
         self.readouts = torch.nn.ModuleDict(

@@ -1,6 +1,7 @@
 """Training on targets of pairs, with data of a teacher: a model with other weights."""
 
 import ase
+import ase.build
 import ase.io
 import numpy as np
 import pytest
@@ -287,3 +288,29 @@ def test_trace_supervision_of_a_structure():
     hypers = {"weight": 1.0, "schedule": "linear", "targets": None}
     with pytest.raises(ValueError, match="needs targets of atoms or of pairs"):
         TraceSupervision(model, hypers)
+
+
+def test_pairs_that_the_data_lack_are_zero(tmp_path, caplog):
+    """A model of water, with one oxygen in every structure, and peroxide."""
+    name, frame = "mtt::tensor", ase.build.molecule("H2O")
+    targets = {name: PAIR_TARGETS[name]}
+    teacher = model_of_pairs(targets)
+    writer = DiskDatasetWriter("water.zip")
+    for seed in range(8):
+        frame.rattle(0.1, seed=seed)
+        with torch.no_grad():
+            data = outputs(teacher, [frame], targets)
+        writer.write([systems_to_torch(frame, dtype=torch.float64)], data)
+    writer.finish()
+    read_from = dict.fromkeys(["systems", name], "water.zip")
+    solve = {"architecture__training__num_epochs": 0}
+    train(tmp_path / "run", read_from, targets, **solve)
+    assert "the pairs O-O: predictions for these are zero" in caplog.text
+    model = load_model(tmp_path / "run" / "model.ckpt").double().eval()
+    peroxide = ase.build.molecule("H2O2")
+    block = outputs(model, [peroxide], [name])[name].block()
+    types = torch.tensor(peroxide.numbers)[block.samples.values[:, 1:3].long()]
+    is_lacking = (types == 8).all(1)
+    assert is_lacking.sum() == 2
+    assert (block.values[is_lacking] == 0).all()
+    assert (block.values[~is_lacking].abs().amax((1, 2, 3)) > 1e-6).all()

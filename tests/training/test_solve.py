@@ -17,7 +17,6 @@ from omegaconf import OmegaConf
 from files import DATA, PROJECT
 from helpers import assert_same, molecules, predict
 from metatrain_scalar_tensor.training.solve import ridge as ridge_of_solve
-from metatrain_scalar_tensor.training.solve import rows as rows_of_solve
 from metatrain_scalar_tensor.training.solve.ridge import STRENGTHS, Ridge
 from metatrain_scalar_tensor.training.solve.rows import Rows
 from options import train_in, write_options
@@ -262,9 +261,8 @@ def test_the_solution_is_exported_and_a_restart_goes_on_from_the_last_epoch():
     assert selection["best_metric"] > checkpoint["best_metric"]
 
 
-def test_only_as_many_samples_are_kept_as_there_is_room_for(monkeypatch):
-    monkeypatch.setattr(rows_of_solve, "MAX_RANK", 100)
-    rows = Rows()
+def test_only_as_many_samples_are_kept_as_there_is_room_for():
+    rows = Rows(max_equations=100)
     number = 0
     for _ in range(50):
         chosen = rows.choose(20)

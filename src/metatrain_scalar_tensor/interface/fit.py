@@ -19,6 +19,7 @@ from .baseline import Baseline
 from .isotropic import IsotropicComposition, IsotropicPart
 from .new_types import fit_again, fit_only
 from .pair_targets import Tensors, Transform
+from .pair_types import zero_unseen_pairs
 from .scales import ROUNDING, floor_scales, scales_of_forces
 from .sources import Datasets
 
@@ -57,8 +58,7 @@ def fit_to_targets(
                 "left to learn, the model predicts its composition baseline"
             )
             model.model.heads()[name].predict_zero()
-    if hypers["scale_targets"]:
-        fit_pair_scales(model, train_datasets)
+    fit_to_pairs(model, hypers["scale_targets"], train_datasets)
     return largest_values
 
 
@@ -135,14 +135,24 @@ def fit_baseline(
     return explained
 
 
-def fit_pair_scales(model: ScalarTensor, train_datasets: Datasets) -> None:
-    """Fit the scales of targets of pairs that are not fitted yet."""
+def fit_to_pairs(
+    model: ScalarTensor, with_scales: bool, train_datasets: Datasets
+) -> None:
+    """Prepare the targets of pairs that were not in an earlier training.
+
+    :param model: the model.
+    :param with_scales: whether to fit their scales.
+    :param train_datasets: training sets.
+    """
     scale: Any  # mypy takes its attributes for tensors
     for name, scale in model.baseline.pair_scales.of_target.items():
         if not scale.is_fitted:
-            info = model.dataset_info.targets[name]
-            exchange = model.model.heads()[name].exchange
-            scale.fit(_values(name, info, train_datasets), exchange)
+            zero_unseen_pairs(model, name, train_datasets)
+            if with_scales:
+                info = model.dataset_info.targets[name]
+                exchange = model.model.heads()[name].exchange
+                scale.fit(_values(name, info, train_datasets), exchange)
+            scale.is_fitted.fill_(True)
 
 
 def find_largest_values(targets: Iterable[str], datasets: Datasets) -> Dict[str, float]:

@@ -72,7 +72,6 @@ class PairScale(torch.nn.Module):
         self.scale.copy_(with_floor(_root_mean_square(torch.cat(everything))))
         floored = with_floor(torch.cat(sizes), SCALE_FLOOR)
         self.of_properties.copy_(floored / self.scale)
-        self.is_fitted.fill_(True)
 
 
 class PairScales(torch.nn.Module):

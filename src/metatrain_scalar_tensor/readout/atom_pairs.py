@@ -21,7 +21,7 @@ class PairFeatures(NamedTuple):
     """Features and density of pairs of atoms, in both orders."""
 
     features: torch.Tensor  # (pairs, features)
-    scalars: torch.Tensor  # (pairs, num_scalars), normalised
+    scalars: torch.Tensor  # (pairs, num_scalars + num_functions)
     density: List[torch.Tensor]  # for every l, (pairs, 2l + 1, channels)
     first: torch.Tensor  # (pairs,), index of the first atom
     kinds: torch.Tensor  # (pairs,), index of the types of both atoms
@@ -58,9 +58,9 @@ def opposite_pairs(
 
 
 def num_scalars(hypers: AtomPairHypers, expansion: ExpansionHypers) -> int:
-    """The number of scalars of a pair.
+    """The number of scalars of a pair: radial functions and projections.
 
-    :param hypers: cutoff and number of channels.
+    :param hypers: number of channels.
     :param expansion: the density.
     """
     num_radial = expansion["basis"]["radial"]["max_radial"] + 1
@@ -79,7 +79,9 @@ class AtomPairs(torch.nn.Module):
     with the densities :math:`x` and features :math:`h` of both atoms, the harmonics
     :math:`Y` of the vector between them, onto which the densities are projected for
     each angular channel, and a small network :math:`N`. A pair is then a center with a
-    density, from which tensors of all symmetries are built as for an atom.
+    density, from which tensors of all symmetries are built as for an atom. Scalars of
+    pairs have one tensor only: they are linear in the scalars in brackets, too, and in
+    many functions :math:`\mathrm{SiLU}(F [...] + f)` of these, random at first.
 
     :param hypers: cutoff and number of channels.
     :param expansion: arguments of featomic's ``SphericalExpansion``.
@@ -126,6 +128,8 @@ class AtomPairs(torch.nn.Module):
         size = num_scalars(hypers, expansion)
         self.normalise = torch.nn.LayerNorm(size)
         self.of_scalars = torch.nn.Linear(size, num_features, bias=False)
+        self.functions = torch.nn.Linear(size, hypers["num_functions"])
+        torch.nn.init.normal_(self.functions.bias)
         self.network = torch.nn.Sequential(
             torch.nn.SiLU(),
             torch.nn.Linear(num_features, num_features),
@@ -147,10 +151,10 @@ class AtomPairs(torch.nn.Module):
         pairs = read_neighbor_list(structures.systems, self.neighbor_list)
         i, j = pairs.first, pairs.second
         distances = torch.sqrt(pairs.vectors.pow(2).sum(1))
-        functions, cutoff = self.radial(distances)
-        functions = self.radial.refine(functions, cutoff)
-        mixing = self.radial.mixing_of(functions)
-        radial = functions @ mixing[:, : self.num_radial]  # (pairs, n)
+        of_distance, cutoff = self.radial(distances)
+        of_distance = self.radial.refine(of_distance, cutoff)
+        mixing = self.radial.mixing_of(of_distance)
+        radial = of_distance @ mixing[:, : self.num_radial]  # (pairs, n)
         directions = pairs.vectors / distances.unsqueeze(1)
         of_l = self.harmonics(directions).split(self.num_components, dim=1)
         weights = self.of_edge(radial).unsqueeze(1)  # (pairs, 1, c)
@@ -172,4 +176,6 @@ class AtomPairs(torch.nn.Module):
         if self.num_types > 1:
             kinds = self.num_types * structures.types[i] + structures.types[j]
         features = self.network(hidden)
-        return PairFeatures(features, normalised, of_pairs, i, kinds, opposite)
+        functions = torch.nn.functional.silu(self.functions(normalised))
+        all_scalars = torch.cat([normalised, functions], dim=1)
+        return PairFeatures(features, all_scalars, of_pairs, i, kinds, opposite)

@@ -65,7 +65,7 @@ class ExchangeSymmetry(torch.nn.Module):
     def __init__(self, name: str, layout: TensorMap, exchange: Exchange) -> None:
         super().__init__()
         keys = _exchanged(layout.keys)
-        factor = {"symmetric": 0.5, "antisymmetric": -0.5}[exchange]
+        factor = {"symmetric": 1.0, "antisymmetric": -1.0}[exchange]
         self.partner = []
         properties: List[torch.nn.Module] = []
         for key, block in zip(keys, layout.blocks(), strict=True):
@@ -99,6 +99,21 @@ class ExchangeSymmetry(torch.nn.Module):
         :return: the symmetric blocks, with the same shapes.
         """
         symmetric: List[torch.Tensor] = []
+        for block, other in zip(blocks, self.exchanged(blocks, opposite)):
+            symmetric.append(0.5 * (block + other))
+        return symmetric
+
+    @torch.jit.export
+    def exchanged(
+        self, blocks: List[torch.Tensor], opposite: Optional[torch.Tensor]
+    ) -> List[torch.Tensor]:
+        """What the values are according to those with both indices exchanged.
+
+        :param blocks: as in :meth:`forward`.
+        :param opposite: as in :meth:`forward`.
+        :return: the blocks, with the same shapes.
+        """
+        exchanged: List[torch.Tensor] = []
         for i, properties in enumerate(self.properties):
             other = blocks[self.partner[i]]
             if opposite is not None:
@@ -107,8 +122,8 @@ class ExchangeSymmetry(torch.nn.Module):
             axes = list(range(1, other.dim() - 1))
             axes.reverse()
             other = other.permute([0] + axes + [other.dim() - 1])
-            symmetric.append(0.5 * blocks[i] + properties(other))
-        return symmetric
+            exchanged.append(properties(other))
+        return exchanged
 
     @torch.jit.unused
     def of_sizes(self, sizes: List[torch.Tensor]) -> List[torch.Tensor]:

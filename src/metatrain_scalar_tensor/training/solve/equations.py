@@ -1,7 +1,7 @@
 """The linear equations that the last weights of targets fulfil."""
 
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Mapping, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 import metatensor.torch as mts
 import torch
@@ -15,12 +15,21 @@ from ..cache import Batch
 from ..epoch import EpochRunner
 from ..loaders import AllBatches
 from .derivatives import derivative_rows
-from .rows import MAX_RANK, Rows
+from .rows import Rows
 
 
 SCALARS = basis_name(Irrep(0, 1))
 
-Seen = Tuple[Centers, List[torch.Tensor]]  # scalars and density of the centers
+
+class Seen(NamedTuple):
+    """What a readout is called with."""
+
+    centers: Centers
+    density: List[torch.Tensor]
+    opposite: Optional[torch.Tensor]
+    """Index of each pair with its atoms exchanged, ``None`` for atoms"""
+
+
 Sides = Tuple[Dict[str, torch.Tensor], Dict[Tuple[int, int], torch.Tensor]]
 
 
@@ -31,7 +40,8 @@ def _watching(readouts: Dict[str, Any]) -> Iterator[Dict[str, Seen]]:
 
     def keep(center: str) -> Any:
         def hook(module: Any, inputs: Any) -> None:
-            seen[center] = (inputs[0], inputs[1])
+            centers, density, _, opposite, *_ = inputs
+            seen[center] = Seen(centers, density, opposite)
 
         return hook
 
@@ -64,7 +74,8 @@ def collect_rows(
     """
     num_components = 0
     if with_gradients:
-        num_components = max(1, MAX_RANK // max(data.num_structures, 1) - 1)
+        max_equations = runner.hypers["max_equations"]
+        num_components = max(1, max_equations // max(data.num_structures, 1) - 1)
     collector = _Collector(runner, heads, num_components)
     for batch in data.batches:
         collector.add(batch)
@@ -87,8 +98,9 @@ class _Collector:
         self.heads = heads
         self.num_components = num_components
         self.readouts: Dict[str, Any] = dict(runner.module.model.readouts.items())
+        max_equations = runner.hypers["max_equations"]
         self.rows = {
-            name: [Rows() for _ in range(head.coefficients.num_kinds)]
+            name: [Rows(max_equations) for _ in range(head.coefficients.num_kinds)]
             for name, head in heads.items()
         }
 
@@ -125,8 +137,8 @@ class _Collector:
         num_kinds = self.heads[name].coefficients.num_kinds
         if num_kinds == 1:
             return [torch.arange(len(batch.targets[name].block(0).samples))]
-        centers, _ = seen["atom_pair"]
-        return [torch.where(centers.types.cpu() == q)[0] for q in range(num_kinds)]
+        kinds = seen["atom_pair"].centers.types.cpu()
+        return [torch.where(kinds == q)[0] for q in range(num_kinds)]
 
     def _size(self, batch: Batch, name: str, factors: torch.Tensor) -> torch.Tensor:
         """Factors from means over atoms to values in the loss, with its weight.
@@ -145,7 +157,7 @@ class _Collector:
         def columns(structures: Structures) -> torch.Tensor:
             with _watching(self.readouts) as seen:
                 module.model(structures, [name])
-            centers, _ = seen["atom"]
+            centers = seen["atom"].centers
             features = self.heads[name].last_layer_features(centers.features)
             return _columns_of_scalars(self.heads[name], features, centers)
 
@@ -181,7 +193,7 @@ class _Collector:
         head, target = self.heads[name], batch.targets[name]
         is_of_pairs = name in self.readouts["atom_pair"].heads
         center = "atom_pair" if is_of_pairs else "atom"
-        centers, density = seen[center]
+        centers, density, opposite = seen[center]
         num_atoms: List[int] = []
         if target.block(0).samples.names == ["system"]:
             num_atoms = [len(system) for system in batch.systems]
@@ -193,7 +205,7 @@ class _Collector:
             if symmetry == SCALARS:
                 columns = _columns_of_scalars(head, features, centers)
             x[symmetry] = _left_side(columns, tensors, chosen, num_atoms)
-        return x, _right_sides(head, target, factors, chosen, num_atoms)
+        return x, _right_sides(head, target, factors, opposite, chosen, num_atoms)
 
 
 def _columns_of_scalars(
@@ -248,6 +260,7 @@ def _right_sides(
     head: Any,
     target: TensorMap,
     factors: TensorMap,
+    opposite: Optional[torch.Tensor],
     chosen: torch.Tensor,
     num_atoms: List[int],
 ) -> Dict[Tuple[int, int], torch.Tensor]:
@@ -256,13 +269,21 @@ def _right_sides(
     :param head: head of the target.
     :param target: the target, as the loss compares it.
     :param factors: from the output of the network to that.
+    :param opposite: index of each pair with its atoms exchanged, ``None`` for atoms.
     :param chosen: the samples that are wanted.
     :param num_atoms: of the structures, empty for samples that are centers.
     :return: for every block and irrep ``(chosen samples, 2λ + 1, properties)``
     """
     irreps: Dict[Tuple[int, int], torch.Tensor] = {}
-    for i, block in enumerate(head.blocks):
-        y = target.block(i).values.double() / factors.block(i).values.double()
+    values = [
+        block.values.double() / factor.values.double()
+        for block, factor in zip(target.blocks(), factors.blocks(), strict=True)
+    ]
+    if head.exchange is not None and opposite is not None:
+        # data may have one of the two orders of every pair
+        others = head.exchange.exchanged(values, opposite)
+        values = [torch.where(y.isnan(), z, y) for y, z in zip(values, others)]
+    for i, (block, y) in enumerate(zip(head.blocks, values, strict=True)):
         y = y.unsqueeze(1).flatten(1, -2)  # (samples, components, properties)
         if len(num_atoms) > 0:
             y = y / torch.tensor(num_atoms).to(y).reshape(-1, 1, 1)

@@ -5,7 +5,6 @@ from typing import Dict, List, Tuple
 import torch
 
 
-MAX_RANK = 3000  # of the equations; takes about 10 s
 MAX_NUMBERS = 2**27  # in the left sides of one symmetry: 1 GiB
 
 
@@ -20,11 +19,13 @@ class Rows:
     where the target is one of structures. Errors count as in the loss: those of
     structures are divided by the number of atoms.
 
-    Of more samples than ``MAX_RANK`` and ``MAX_NUMBERS`` allow, some are chosen at
-    random.
+    Of too many samples, some are chosen at random.
+
+    :param max_equations: largest number of equations or weights, whichever is smaller.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_equations: int) -> None:
+        self.max_equations = max_equations
         self.x: Dict[str, List[torch.Tensor]] = {}
         """For every symmetry, ``(samples, 2λ + 1, tensors · features)``, in parts"""
         self.y: Dict[Tuple[int, int], List[torch.Tensor]] = {}
@@ -54,7 +55,7 @@ class Rows:
         for irrep, values in y.items():
             self.y.setdefault(irrep, []).append(values)
         self.num_samples += len(next(iter(x.values())))
-        while any(_is_too_large(self.num_samples, values) for values in x.values()):
+        while any(self._are_too_many(values.shape) for values in x.values()):
             random = torch.randperm(self.num_samples, generator=self.generator)
             kept = random[: self.num_samples // 2].sort().values
             for parts in (*self.x.values(), *self.y.values()):
@@ -70,8 +71,11 @@ class Rows:
         """The right sides for one irrep of a block, ``(rows, properties)``."""
         return torch.cat(self.y[block, irrep]).flatten(0, 1)
 
+    def _are_too_many(self, shape: torch.Size) -> bool:
+        """Whether solving takes too long, or the equations too much memory.
 
-def _is_too_large(num_samples: int, x: torch.Tensor) -> bool:
-    """Whether solving takes too long, or the rows too much memory."""
-    rows, columns = num_samples * x.shape[1], x.shape[2]
-    return min(rows, columns) > MAX_RANK or rows * columns > MAX_NUMBERS
+        :param shape: ``(samples of a batch, 2λ + 1, columns)``
+        """
+        rows, columns = self.num_samples * shape[1], shape[2]
+        is_slow = min(rows, columns) > self.max_equations
+        return is_slow or rows * columns > MAX_NUMBERS
