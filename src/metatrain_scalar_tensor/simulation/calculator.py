@@ -85,6 +85,11 @@ class TensorCalculator(Calculator):
         for what, names in (("dipole", dipole), ("polarizability", polarizability)):
             if names is not None:
                 self.outputs[what] = TensorOutput(model, names, what)
+        # keys of atoms.info that models may read, see metatomic-ase
+        self.watched = {"charge", "spin_multiplicity", "spin"}
+        for calculator in (self.potential, self.tensors):
+            for name in calculator.model().requested_inputs(use_new_names=True):
+                self.watched.add(name.removeprefix("ase::info::"))
         of_potential = self.potential.model().capabilities().outputs
         self.implemented_properties = list(self.outputs)
         if any(name.split("/")[0] == "energy" for name in of_potential):
@@ -120,21 +125,15 @@ class TensorCalculator(Calculator):
         return super().get_property(name, atoms, allow_calculation)
 
     def check_state(self, atoms: ase.Atoms, tol: float = 1e-15) -> List[str]:
-        """What has changed since the last evaluation.
-
-        Models may have inputs that are read from ``atoms.info``, see metatomic-ase.
+        """What has changed since the last evaluation, also in ``atoms.info``.
 
         :param atoms: the structure.
         :param tol: tolerance of positions, cell and the like.
         """
         changes = super().check_state(atoms, tol)
         if self.atoms is not None:
-            keys = {"charge", "spin_multiplicity", "spin"}
-            for calculator in (self.potential, self.tensors):
-                for name in calculator.model().requested_inputs(use_new_names=True):
-                    keys.add(name.removeprefix("ase::info::"))
             old, new = self.atoms.info, atoms.info
-            changes += [key for key in keys if not equal(old.get(key), new.get(key))]
+            changes += [k for k in self.watched if not equal(old.get(k), new.get(k))]
         return changes
 
     def calculate(
