@@ -12,6 +12,14 @@ from .export import export_outputs
 from .spectra import write_spectra
 
 
+def _add_quiet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--quiet",
+        action="store_true",
+        help="no progress bars, which only terminals show",
+    )
+
+
 def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs",
@@ -35,7 +43,8 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
         help="evaluate on other data than the run's: options of 'mtt eval', with "
         "targets",
     )
-    parser.set_defaults(run=lambda o: write_reports(o.runs, o.output, o.data))
+    _add_quiet(parser)
+    parser.set_defaults(run=lambda o: write_reports(o.runs, o.output, o.data, o.quiet))
 
 
 def _add_convert(parser: argparse.ArgumentParser) -> None:
@@ -108,7 +117,7 @@ def _add_spectra(parser: argparse.ArgumentParser) -> None:
         "instead of the spectrum of all atoms",
     )
     parser.add_argument("-o", "--output", type=Path, default=Path("spectra.csv"))
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    _add_quiet(parser)
     parser.set_defaults(run=_run_spectra)
 
 
