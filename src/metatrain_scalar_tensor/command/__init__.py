@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from ..report.write import write_reports
+from .collect import collect
 from .convert import ORDERS, convert
 from .export import export_outputs
 from .spectra import write_spectra
@@ -45,6 +46,13 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     )
     _add_quiet(parser)
     parser.set_defaults(run=lambda o: write_reports(o.runs, o.output, o.data, o.quiet))
+
+
+def _add_collect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", type=Path, nargs="+", metavar="OUTPUT")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.xyz")
+    _add_quiet(parser)
+    parser.set_defaults(run=lambda o: collect(o.files, o.output, o.quiet))
 
 
 def _add_convert(parser: argparse.ArgumentParser) -> None:
@@ -141,6 +149,15 @@ def main(arguments: Optional[List[str]] = None) -> None:
             description="Writes errors and plots of training runs, for their test sets "
             "or, without one, for their validation sets. They go to RUN/report: open "
             "index.html in it.",
+        )
+    )
+    _add_collect(
+        commands.add_parser(
+            "collect",
+            help="data from the output files of electronic-structure programs",
+            description="Writes an extxyz file with the last structure of every output "
+            "file of ORCA, Gaussian, CP2K, FHI-aims, VASP (vasprun.xml) or magres, and "
+            "its energy, forces, dipole, polarizability, Born charges and shieldings.",
         )
     )
     _add_convert(
