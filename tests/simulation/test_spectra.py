@@ -167,12 +167,12 @@ def test_progress_is_shown_on_terminals_only(files, capfd, monkeypatch):
     command = ["spectra", "few.traj", "--model", str(files / "model.pt"), *ARGUMENTS]
     command += ["--dipole", "mtt::mu"]
     main(command)
-    assert "dipole" not in capfd.readouterr().err
+    assert "evaluation" not in capfd.readouterr().err
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     main(command)
-    assert "dipole:" in capfd.readouterr().err
+    assert "evaluation:" in capfd.readouterr().err
     main([*command, "--quiet"])
-    assert "dipole" not in capfd.readouterr().err
+    assert "evaluation" not in capfd.readouterr().err
 
 
 def test_what_has_no_spectra(files):

@@ -7,6 +7,7 @@ from typing import Dict, List, Optional
 import ase
 import numpy as np
 from ase import units
+from metatomic.torch import ModelOutput
 
 from ..progress import progress
 from .calculator import TensorCalculator
@@ -96,33 +97,47 @@ def spectra_of_trajectory(
         By default, all atoms together are one system.
     :param quiet: whether to show no progress bars.
     :return: the spectra of the system, or of one molecule.
-    :raises ValueError: if there are no spectra, or too few structures for them, or if
-        structures or molecules differ in their atoms.
+    :raises ValueError: if a number is not positive, if there are no spectra or too few
+        structures for them, or if structures or molecules differ in their atoms.
     """
-    check(frames, atoms_per_molecule)
+    settings = {
+        "time step": timestep,
+        "stride": stride,
+        "temperature": temperature,
+        "resolution": resolution,
+        "wavelength of the laser": laser,
+        "number of atoms per molecule": atoms_per_molecule,
+    }
+    for name, value in settings.items():
+        if value is not None and value <= 0:
+            raise ValueError(f"the {name} is {value:g}, and has to be positive")
+    check_trajectory(frames, atoms_per_molecule)
     if not calculator.outputs:
         raise ValueError("name a dipole, a polarizability or both")
     step, length = timestep * units.fs, None
     if resolution is not None:
         length = length_of_parts(resolution, len(frames), step, stride)
     time = (step, stride, temperature, length)
+    tensors = tensors_along(frames, calculator, atoms_per_molecule, quiet)
     of: Dict[str, np.ndarray] = {}
-    if "dipole" in calculator.outputs:
-        mu = along(frames, calculator, "dipole", atoms_per_molecule, quiet)
+    if "dipole" in tensors:
+        mu = tensors["dipole"]
         nu, density = spectrum_of_derivative(mu, *time)
         of["infrared"] = infrared(density.mean(1))
         if frames[0].cell.rank == 3 and all(frames[0].pbc):
             volume = np.mean([frame.cell.volume for frame in frames])
             of["absorption"] = absorption(mu.shape[1] * of["infrared"], volume)
-    if "polarizability" in calculator.outputs:
-        alpha = along(frames, calculator, "polarizability", atoms_per_molecule, quiet)
+    if "polarizability" in tensors:
+        alpha = tensors["polarizability"]
         nu, mean = spectrum_of_derivative(isotropic(alpha), *time)
         _, rest = spectrum_of_derivative(anisotropic(alpha), *time)
         of["raman"] = raman(mean.mean(1), rest.mean(1), nu, temperature, laser)
     return Spectra(nu, temperature, of)
 
 
-def check(frames: List[ase.Atoms], atoms_per_molecule: Optional[int]) -> None:
+def check_trajectory(
+    frames: List[ase.Atoms], atoms_per_molecule: Optional[int]
+) -> None:
     """Refuse what is not a trajectory.
 
     :param frames: the structures.
@@ -147,31 +162,33 @@ def check(frames: List[ase.Atoms], atoms_per_molecule: Optional[int]) -> None:
             )
 
 
-def along(
+def tensors_along(
     frames: List[ase.Atoms],
     calculator: TensorCalculator,
-    what: str,
     atoms_per_molecule: Optional[int] = None,
     quiet: bool = False,
-) -> np.ndarray:
-    """A tensor of all structures, many of which are evaluated at once.
+) -> Dict[str, np.ndarray]:
+    """Dipoles and polarizabilities of all structures, many of them evaluated at once.
 
     :param frames: the structures, with the same number of atoms each.
-    :param calculator: with this tensor.
-    :param what: ``dipole`` or ``polarizability``.
+    :param calculator: with dipole, polarizability or both.
     :param atoms_per_molecule: of consecutive molecules; ``None`` for one of all atoms.
     :param quiet: whether to show no progress bar.
-    :return: ``(times, molecules, 3)`` in e Å, or ``(times, molecules, 3, 3)`` in Å³
+    :return: ``dipole``, ``(times, molecules, 3)`` in e Å, and ``polarizability``,
+        ``(times, molecules, 3, 3)`` in Å³, those that the calculator has
     """
-    output = calculator.outputs[what]
-    number = len(frames[0])
-    request = output.request("system" if atoms_per_molecule is None else "atom")
-    size = max(1, ATOMS_AT_ONCE // number)
-    parts = []
-    for start in progress(range(0, len(frames), size), what, quiet):
+    sample_kind = "system" if atoms_per_molecule is None else "atom"
+    request: Dict[str, ModelOutput] = {}
+    for output in calculator.outputs.values():
+        request.update(output.request(sample_kind))
+    parts: Dict[str, List[np.ndarray]] = {what: [] for what in calculator.outputs}
+    size = max(1, ATOMS_AT_ONCE // len(frames[0]))
+    for start in progress(range(0, len(frames), size), "evaluation", quiet):
         part = frames[start : start + size]
-        values = output.read(calculator.tensors.run_model(part, request))
-        if atoms_per_molecule is not None:  # (structures · atoms, 3, ...)
-            values = values.unflatten(0, (-1, atoms_per_molecule)).sum(1)
-        parts.append(values.unflatten(0, (len(part), -1)).cpu().numpy())
-    return np.concatenate(parts)
+        found = calculator.tensors.run_model(part, request)
+        for what, output in calculator.outputs.items():
+            values = output.read(found)
+            if atoms_per_molecule is not None:  # (structures · atoms, 3, ...)
+                values = values.unflatten(0, (-1, atoms_per_molecule)).sum(1)
+            parts[what].append(values.unflatten(0, (len(part), -1)).cpu().numpy())
+    return {what: np.concatenate(values) for what, values in parts.items()}
