@@ -2,6 +2,7 @@
 
 from typing import Dict, List, Optional
 
+import metatensor.torch
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import (
@@ -57,8 +58,28 @@ class Charges(torch.nn.Module):
         return result
 
 
-def export_charges(path, charge):
-    """Write the model of a charge."""
+class Ions(Charges):
+    """The same, times the input ``charge`` of the structure."""
+
+    def requested_inputs(self) -> Dict[str, ModelOutput]:
+        return {"charge": ModelOutput(unit="e", sample_kind="system")}
+
+    def forward(
+        self,
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        selected_atoms: Optional[Labels] = None,
+    ) -> Dict[str, TensorMap]:
+        [system] = systems
+        charge = system.get_data("charge").block().values.item()
+        result = super().forward(systems, outputs, selected_atoms)
+        return {
+            name: metatensor.torch.multiply(t, charge) for name, t in result.items()
+        }
+
+
+def exported(module):
+    """A model around the formula."""
     outputs = {
         "mtt::mu": ModelOutput(unit="e*A", sample_kind="atom"),
         "mtt::alpha": ModelOutput(unit="A^3", sample_kind="atom"),
@@ -71,5 +92,4 @@ def export_charges(path, charge):
         supported_devices=["cpu"],
         dtype="float64",
     )
-    model = AtomisticModel(Charges(charge).eval(), ModelMetadata(), capabilities)
-    model.save(str(path))
+    return AtomisticModel(module.eval(), ModelMetadata(), capabilities)

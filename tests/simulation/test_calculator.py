@@ -15,6 +15,7 @@ from metatomic.torch import ModelOutput
 from metatomic_ase import MetatomicCalculator
 from scipy.spatial.transform import Rotation
 
+from charges import Ions, exported
 from helpers import cartesian, crystal, make_model, molecules, spherical, target
 from metatrain_scalar_tensor.simulation import (
     TensorCalculator,
@@ -202,6 +203,19 @@ def test_derivatives_are_those_of_finite_differences(model, calculator, frame, n
         np.testing.assert_allclose(found[atom, ..., axis], difference, atol=1e-7)
 
 
+@pytest.mark.parametrize("charge", [None, 2.0])
+def test_models_that_ask_for_the_charge(charge):
+    atoms = ase.Atoms("HF", [[0, 0, 0.9], [0, 0, 0]])
+    if charge is not None:
+        atoms.info["charge"] = charge
+    model = exported(Ions(0.5))
+    expected = (charge or 0.0) * 0.5 * np.stack([np.eye(3), -np.eye(3)])
+    found = polar_tensors(atoms, model, "mtt::mu")
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    dipole = TensorCalculator(model, dipole="mtt::mu").get_dipole_moment(atoms)
+    np.testing.assert_allclose(dipole, expected[0] @ [0, 0, 0.9], atol=1e-12)
+
+
 def matrix(name, model, atoms):
     """The polarizability from the orthonormal irreps of an output."""
     request = {name: ModelOutput(sample_kind="system")}
@@ -255,13 +269,13 @@ def test_an_output_for_every_irrep(of_irreps, atoms):
 
 def test_what_the_model_lacks(model):
     no_unit = small_model({"mtt::none": cartesian(1, **of_system())})
-    for exported, name, message in [
+    for lacking, name, message in [
         (model, "mtt::nu", "no output 'mtt::nu' .* energy, .* mtt::alpha, "),
         (model, "mtt::alpha", r"'bohr\^3' for 'mtt::alpha', and a dipole .* 'e\*A'"),
         (no_unit, "mtt::none", "unit '' for 'mtt::none', and a dipole"),
     ]:
         with pytest.raises(ValueError, match=message):
-            TensorCalculator(exported, dipole=name)
+            TensorCalculator(lacking, dipole=name)
 
 
 def test_files_that_are_no_models(model, atoms):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase import units
 
-from charges import export_charges
+from charges import Charges, exported
 from metatrain_scalar_tensor.command import main
 from metatrain_scalar_tensor.simulation.spectra import (
     INFRARED,
@@ -99,7 +99,7 @@ def files(tmp_path_factory):
     Two molecules of hydrogen fluoride vibrate along x.
     """
     folder = tmp_path_factory.mktemp("spectra")
-    export_charges(folder / "model.pt", CHARGE)
+    exported(Charges(CHARGE)).save(str(folder / "model.pt"))
     pair = ase.Atoms("HF", [[0.9, 0, 0], [0, 0, 0]])
     gas = pair + pair
     gas.positions[2:, 1] += 5.0

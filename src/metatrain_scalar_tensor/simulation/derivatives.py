@@ -10,9 +10,11 @@ from typing import Union
 import ase
 import numpy as np
 import torch
+from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import (
     AtomisticModel,
     ModelEvaluationOptions,
+    System,
     pick_device,
     systems_to_torch,
 )
@@ -25,6 +27,13 @@ from .tensors import Names, TensorOutput, load_exported
 
 
 Model = Union[str, Path, AtomisticModel]
+
+INPUTS = {
+    "charge": (["charge"], 0.0),
+    "spin_multiplicity": (["spin_multiplicity", "spin"], 1.0),
+}
+"""Inputs that a model may ask for: their keys in ``atoms.info``, of which the first one
+counts, and their default. They are those of metatomic's calculator."""
 
 
 def polar_tensors(atoms: ase.Atoms, model: Model, dipole: Names) -> np.ndarray:
@@ -43,7 +52,7 @@ def polar_tensors(atoms: ase.Atoms, model: Model, dipole: Names) -> np.ndarray:
     :return: ``(atoms, 3, 3)`` in units of the elementary charge, in float64.
     :raises OSError: if there is no such file.
     :raises ValueError: if the model has no such output, if this has no unit of a
-        dipole, or if the model needs further inputs.
+        dipole, or if the model has other inputs than :data:`INPUTS`.
     """
     return _derivatives(atoms, model, dipole, "dipole")
 
@@ -64,7 +73,7 @@ def raman_tensors(atoms: ase.Atoms, model: Model, polarizability: Names) -> np.n
         in float64.
     :raises OSError: if there is no such file.
     :raises ValueError: if the model has no such output, if this has no unit of a
-        polarizability, or if the model needs further inputs.
+        polarizability, or if the model has other inputs than :data:`INPUTS`.
     """
     return _derivatives(atoms, model, polarizability, "polarizability")
 
@@ -74,11 +83,6 @@ def _derivatives(atoms: ase.Atoms, model: Model, names: Names, what: str) -> np.
     if isinstance(model, (str, Path)):
         model = load_exported(model)
     output = TensorOutput(model, names, what)
-    inputs = list(model.requested_inputs(use_new_names=True))
-    if inputs:
-        raise ValueError(
-            f"derivatives of models with inputs, here {inputs}, are missing"
-        )
     capabilities = model.capabilities()
     device = pick_device(capabilities.supported_devices, None)
     dtype = getattr(torch, capabilities.dtype)
@@ -86,6 +90,7 @@ def _derivatives(atoms: ase.Atoms, model: Model, names: Names, what: str) -> np.
         atoms, dtype=dtype, device=device, positions_requires_grad=True
     )
     system = get_system_with_neighbor_lists(system, get_requested_neighbor_lists(model))
+    _add_inputs(system, model, atoms)
     options = ModelEvaluationOptions(length_unit="angstrom", outputs=output.request())
     predictions = model.to(device)([system], options, check_consistency=False)
     tensor = output.read(predictions)[0]
@@ -97,3 +102,25 @@ def _derivatives(atoms: ase.Atoms, model: Model, names: Names, what: str) -> np.
     ]
     stacked = torch.stack(gradients, dim=1).double()  # (atoms, components, 3)
     return stacked.unflatten(1, tensor.shape).cpu().numpy()
+
+
+def _add_inputs(system: System, model: AtomisticModel, atoms: ase.Atoms) -> None:
+    """Add what the model asks for, as metatomic's calculator does."""
+    for name, request in model.requested_inputs(use_new_names=True).items():
+        if name not in INPUTS or request.sample_kind != "system":
+            raise ValueError(
+                f"the model asks for '{name}' of each {request.sample_kind}: only "
+                f"{' and '.join(INPUTS)} of a structure can be given"
+            )
+        keys, default = INPUTS[name]
+        found = [float(atoms.info[key]) for key in keys if key in atoms.info]
+        block = TensorBlock(
+            torch.tensor([[*found, default][:1]]).to(system.positions),
+            Labels("system", torch.tensor([[0]], device=system.device)),
+            [],
+            Labels(name, torch.tensor([[0]], device=system.device)),
+        )
+        single = Labels("_", torch.tensor([[0]], device=system.device))
+        data = TensorMap(single, [block])
+        data.set_info("unit", request.unit)
+        system.add_data(name, data)
