@@ -8,7 +8,16 @@ export OMP_NUM_THREADS=1  # the molecule is too small for threads: processes ins
 
 python make_data.py
 mtt train options.yaml
-python simulate.py model.pt --temperature 30 -o dynamics-30K.npz &
-python simulate.py model.pt --temperature 300 -o dynamics-300K.npz
-wait $!
-python spectra.py dynamics-30K.npz dynamics-300K.npz
+for temperature in 30 300; do
+    (
+        python simulate.py model.pt --temperature $temperature \
+            -o dynamics-${temperature}K.traj
+        scalar-tensor spectra dynamics-${temperature}K.traj --model model.pt \
+            --dipole mtt::mu --polarizability mtt::alpha --atoms-per-molecule 3 \
+            --timestep 0.5 --stride 4 --temperature $temperature \
+            -o dynamics-${temperature}K.csv
+    ) &
+    jobs="${jobs:-} $!"
+done
+wait $jobs
+python compare.py dynamics-30K.csv dynamics-300K.csv

@@ -1,15 +1,14 @@
-"""Dynamics of a gas of molecules that do not feel each other, and their tensors.
+"""Dynamics of a gas of molecules that do not feel each other.
 
 ::
 
-    python simulate.py model.pt --temperature 300 -o dynamics-300K.npz
+    python simulate.py model.pt --temperature 300 -o dynamics-300K.traj
 
 Langevin dynamics brings the molecules to the temperature; then each is left to itself,
-without rotation, and its dipole and polarizability are written along the way.
+without rotation, and the structures are written along the way.
 """
 
 import argparse
-from typing import Dict, List
 
 import ase.io
 import numpy as np
@@ -17,13 +16,11 @@ from ase import units
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
-from metatomic.torch import ModelOutput
 from metatomic_ase import MetatomicCalculator
 
 
 STEP = 0.5 * units.fs
-STRIDE = 4  # steps between two values of the tensors: wavenumbers up to 8300 1/cm
-TENSORS = ["mtt::mu", "mtt::alpha"]
+STRIDE = 4  # steps between two structures: wavenumbers up to 8100 1/cm
 
 
 def gas(molecule: ase.Atoms, number: int, spacing: float = 20.0) -> ase.Atoms:
@@ -58,15 +55,14 @@ def main() -> None:
     parser.add_argument("--equilibration", type=float, default=0.5, help="ps")
     parser.add_argument("--time", type=float, default=3.0, help="ps")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-o", "--output", default="dynamics.npz")
+    parser.add_argument("-o", "--output", default="dynamics.traj")
     arguments = parser.parse_args()
 
     rng = np.random.default_rng(arguments.seed)
     molecule = ase.io.read(arguments.molecule)
     size = len(molecule)
     atoms = gas(molecule, arguments.molecules)
-    calculator = MetatomicCalculator(arguments.model)
-    atoms.calc = calculator
+    atoms.calc = MetatomicCalculator(arguments.model)
 
     thermalize_momenta(atoms, temperature_K=arguments.temperature, rng=rng)
     thermostat = Langevin(
@@ -80,31 +76,13 @@ def main() -> None:
     thermostat.run(int(1000 * units.fs * arguments.equilibration / STEP))
     stop_rotation(atoms, size)
 
-    requests = {name: ModelOutput(sample_kind="atom") for name in TENSORS}
-    tensors: Dict[str, List[np.ndarray]] = {name: [] for name in TENSORS}
-    energies: List[float] = []
-
-    def observe() -> None:
-        energies.append(atoms.get_total_energy())
-        for name, tensor in calculator.run_model(atoms, requests).items():
-            values = tensor.block().values.squeeze(-1).numpy()  # (atoms, 3, ...)
-            of_molecules = values.reshape(-1, size, *values.shape[1:]).sum(1)
-            tensors[name].append(of_molecules)
-
-    dynamics = VelocityVerlet(atoms, STEP)
-    dynamics.attach(observe, interval=STRIDE)
-    dynamics.run(int(1000 * units.fs * arguments.time / STEP))
-
-    change = (energies[-1] - energies[0]) / len(atoms)
-    print(f"{arguments.temperature:.0f} K: the energy changed by {change:.1e} eV/atom")
-    np.savez(
-        arguments.output,
-        temperature=arguments.temperature,
-        step=STEP,
-        stride=STRIDE,
-        mu=np.array(tensors["mtt::mu"]),  # (times, molecules, 3)
-        alpha=np.array(tensors["mtt::alpha"]),  # (times, molecules, 3, 3)
+    energy = atoms.get_total_energy()
+    dynamics = VelocityVerlet(
+        atoms, STEP, trajectory=arguments.output, loginterval=STRIDE
     )
+    dynamics.run(int(1000 * units.fs * arguments.time / STEP))
+    change = (atoms.get_total_energy() - energy) / len(atoms)
+    print(f"{arguments.temperature:.0f} K: the energy changed by {change:.1e} eV/atom")
 
 
 if __name__ == "__main__":

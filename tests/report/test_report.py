@@ -462,6 +462,9 @@ def test_without_chemiscope(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "chemiscope", None)
     monkeypatch.delitem(sys.modules, STRUCTURES, raising=False)
     monkeypatch.delitem(sys.modules, SHAPES, raising=False)
-    main(["report", str(run), "-o", str(tmp_path)])
-    assert "pip install 'metatrain-scalar-tensor[report]'" in capsys.readouterr().out
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    main(["report", str(run), "-o", str(tmp_path), "--quiet"])
+    shown = capsys.readouterr()
+    assert "pip install 'metatrain-scalar-tensor[report]'" in shown.out
+    assert "evaluation" not in shown.err  # the progress bar
     assert {path.name for path in tmp_path.iterdir()} == {*PICTURES, "index.html"}

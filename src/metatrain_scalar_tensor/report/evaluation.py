@@ -19,6 +19,7 @@ from metatrain.utils.neighbor_lists import (
 from metatrain.utils.system_data import get_system_data_transform
 from metatrain.utils.units import get_gradient_units
 
+from ..progress import progress
 from .data import Data, DataPart, ReportError
 
 
@@ -81,7 +82,7 @@ class Evaluation:
         return np.array(first)[block.samples[:, 0]] + block.samples[:, 1], int(number)
 
 
-def evaluate(model: AtomisticModel, data: Data) -> Evaluation:
+def evaluate(model: AtomisticModel, data: Data, quiet: bool = False) -> Evaluation:
     """Compare a model with data.
 
     :param model: an exported model.
@@ -94,7 +95,7 @@ def evaluate(model: AtomisticModel, data: Data) -> Evaluation:
     structures: List[ase.Atoms] = []
     pieces: Dict[tuple, List[Block]] = {}
     for part in data.parts:
-        for structure, blocks in _evaluate_part(model, part):
+        for structure, blocks in _evaluate_part(model, part, quiet):
             for block in blocks:
                 block.samples[:, 0] = len(structures)
                 key = (block.quantity, *block.key.items())
@@ -105,7 +106,7 @@ def evaluate(model: AtomisticModel, data: Data) -> Evaluation:
 
 
 def _evaluate_part(
-    model: AtomisticModel, part: DataPart
+    model: AtomisticModel, part: DataPart, quiet: bool
 ) -> Iterator[Tuple[ase.Atoms, List[Block]]]:
     """Every structure with its blocks."""
     capabilities = model.capabilities()
@@ -132,7 +133,7 @@ def _evaluate_part(
         ],
     )
     # One by one: in a batch, data and predictions number the structures differently
-    for i in range(len(part.dataset)):
+    for i in progress(range(len(part.dataset)), "evaluation", quiet):
         [system], references, _ = unpack_batch(collate([part.dataset[i]]))
         system = system.to(device=device, dtype=dtype)
         predictions = evaluate_model(model, [system], part.targets, is_training=False)

@@ -15,13 +15,17 @@ INSTALL = "pip install 'metatrain-scalar-tensor[report]'"
 
 
 def write_reports(
-    runs: List[Path], output: Optional[Path], data: Optional[Path]
+    runs: List[Path],
+    output: Optional[Path],
+    data: Optional[Path],
+    quiet: bool = False,
 ) -> None:
     """Print the errors of trainings and write all pictures.
 
     :param runs: output folders of ``mtt train``; the newest one if empty.
     :param output: folder to write into; ``None`` for ``report`` in every run.
     :param data: options file of ``mtt eval``, for other data than those of the run.
+    :param quiet: whether to show no progress bars.
     :raises ReportError: if something is missing.
     """
     try:
@@ -32,7 +36,8 @@ def write_reports(
     given = list(dict.fromkeys(runs)) or [newest_run(Path())]
     opened = [Run(folder) for folder in given]
     reports = [
-        _Report(run, _folder_of(run.folder, given, output), data) for run in opened
+        _Report(run, _folder_of(run.folder, given, output), data, quiet)
+        for run in opened
     ]
     if len(reports) > 1:
         results = [(r.run.num_training_structures, r.table) for r in reports]
@@ -51,9 +56,12 @@ class _Report:
     :param run: the training.
     :param folder: where the pictures go.
     :param data: options file of other data than those of the run, or ``None``.
+    :param quiet: whether to show no progress bar.
     """
 
-    def __init__(self, run: Run, folder: Path, data: Optional[Path]) -> None:
+    def __init__(
+        self, run: Run, folder: Path, data: Optional[Path], quiet: bool
+    ) -> None:
         from .plots import plot_parity, plot_training
 
         self.run = run
@@ -63,7 +71,7 @@ class _Report:
         history = run.history
         compared = run.held_out_data() if data is None else read_data(data)
         self.title = compared.description
-        evaluation = evaluate(run.load_model(), compared)
+        evaluation = evaluate(run.load_model(), compared, quiet)
         self.table = error_table(evaluation)
         print(f"\n{run.folder}, model {run.model_file.name}\n{self.title}")
         print(as_text(self.table))

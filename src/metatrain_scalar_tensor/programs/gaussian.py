@@ -1,0 +1,43 @@
+"""Gaussian: polarizabilities and shieldings beside what ASE reads."""
+
+import re
+from pathlib import Path
+from typing import Any, Dict, Tuple
+
+import ase
+import ase.io
+import numpy as np
+from ase.units import Bohr
+
+
+def read(path: Path, text: str) -> Tuple[ase.Atoms, Dict[str, np.ndarray]]:
+    """Read an output file of a calculation with ``NoSymm``.
+
+    :param path: the file.
+    :param text: its content.
+    :return: the last structure with ASE's results, and further tensors.
+    :raises ValueError: if the molecule was turned into the standard orientation, in
+        which tensors would not belong to the structure that ASE reads.
+    """
+    if "Standard orientation:" in text:
+        raise ValueError(
+            "Gaussian has turned the molecule into its standard orientation, in which "
+            "forces and structure may not be: run it with NoSymm"
+        )
+    atoms: Any = ase.io.read(path, format="gaussian-out")
+    tensors: Dict[str, np.ndarray] = {}
+    for line in re.findall(r"Exact polarizability:(.*)", text):
+        # in columns, which may be without a space between them
+        xx, xy, yy, xz, yz, zz = map(float, re.findall(r"-?\d+\.\d{3}", line))
+        alpha = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+        tensors["alpha"] = alpha * Bohr**3
+    shieldings = re.findall(
+        r"^\s+(\d+)\s+[A-Z][a-z]?\s+Isotropic\s*=.*\n((?:.*\n){3})", text, re.MULTILINE
+    )
+    if shieldings:
+        tensors["shielding"] = np.full((len(atoms), 3, 3), np.nan)  # not computed
+        for atom, rows in shieldings:
+            for i, j, value in re.findall(r"([XYZ])([XYZ])=\s*(-?\d+\.\d+)", rows):
+                place = (int(atom) - 1, "XYZ".index(i), "XYZ".index(j))
+                tensors["shielding"][place] = float(value)
+    return atoms, tensors
