@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Protocol, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 import ase
 import ase.io
@@ -22,22 +22,10 @@ import numpy as np
 import torch
 from metatomic.torch import systems_to_torch
 from metatrain.utils.data.writers import DiskDatasetWriter
+from sources import Description, Source
 from tqdm import tqdm
 
 from metatrain_scalar_tensor.hamiltonian import to_targets
-
-
-Description = Dict[str, Any]
-
-
-class Source(Protocol):
-    """What gives matrices: a method, or a model."""
-
-    def irreps(self, atoms: ase.Atoms) -> Dict[int, List[Dict[str, int]]]:
-        """Orbitals of every type of a structure."""
-
-    def matrices(self, atoms: ase.Atoms) -> Tuple[Dict, Dict]:
-        """Hamiltonian in eV and overlap, for all cell shifts."""
 
 
 def read_description(path: str) -> Description:

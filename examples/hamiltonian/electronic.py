@@ -5,7 +5,7 @@ Closed shells, without charge. Energies are in eV and lengths in Å, as in ASE.
 
 import os
 from dataclasses import dataclass
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import ase
 import numpy as np
@@ -18,6 +18,7 @@ from metatrain_scalar_tensor.hamiltonian import (
     HOME,
     atomic_basis,
     atomic_types,
+    fock_of_atoms,
     orbital_order,
 )
 
@@ -32,10 +33,13 @@ class Method:
 
     :param name: ``hf``, or a functional by PySCF's name.
     :param basis: basis set by PySCF's name.
+    :param minus: what is subtracted from the Fock matrices of the data: ``minao``, that
+        of the superposition of atomic densities, or nothing.
     """
 
     name: str = "hf"
     basis: str = "sto-3g"
+    minus: Optional[str] = None
 
     def molecule(self, atoms: ase.Atoms) -> gto.Mole:
         """PySCF's molecule.
@@ -64,14 +68,26 @@ class Method:
         return atomic_basis(self.molecule(atoms))
 
     def matrices(self, atoms: ase.Atoms) -> Tuple[Matrices, Matrices]:
-        """The Fock matrix in eV and the overlap, in our order of orbitals.
+        """The Fock matrix in eV, less its reference, and the overlap, in our order.
 
         :raises RuntimeError: if self-consistency is not reached.
         """
         state = converged(self.state(atoms))
         order = np.ix_(*2 * [orbital_order(state.mol)])
-        fock, overlap = state.get_fock(), state.get_ovlp()
-        return {HOME: fock[order] * Hartree}, {HOME: overlap[order]}
+        fock = state.get_fock()[order] * Hartree - self.reference(atoms)[HOME]
+        return {HOME: fock}, {HOME: state.get_ovlp()[order]}
+
+    def reference(self, atoms: ase.Atoms) -> Matrices:
+        """What is added to predictions of :meth:`matrices`, in eV and our order."""
+        state = self.state(atoms)
+        if self.minus is None:
+            return {HOME: np.zeros(2 * [state.mol.nao])}
+        order = np.ix_(*2 * [orbital_order(state.mol)])
+        return {HOME: fock_of_atoms(state)[order] * Hartree}
+
+    def electrons(self, atoms: ase.Atoms) -> int:
+        """Number of electrons, without those of core potentials."""
+        return self.molecule(atoms).nelectron
 
 
 def converged(state: scf.hf.RHF) -> scf.hf.RHF:

@@ -26,6 +26,14 @@ class TightBinding:
         """The orbitals of carbon, for the options file."""
         return {6: [{"o3_lambda": l, "o3_sigma": 1, "num": 1} for l in (0, 1)]}
 
+    def electrons(self, atoms: ase.Atoms) -> int:
+        """Number of valence electrons."""
+        return 4 * len(atoms)
+
+    def reference(self, atoms: ase.Atoms) -> Matrices:
+        """Nothing."""
+        return {HOME: np.zeros(2 * [4 * len(atoms)])}
+
     def matrices(self, atoms: ase.Atoms) -> Tuple[Matrices, Matrices]:
         """The Hamiltonian in eV and the overlap, of orthogonal orbitals."""
         size = 4 * len(atoms)

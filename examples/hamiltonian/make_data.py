@@ -20,10 +20,11 @@ from typing import List
 import ase
 import numpy as np
 from dataset import UnfinishedFile
-from electronic import Method, minimum
+from electronic import minimum
 from geometries import MOLECULES, displaced, starting_points, thermal
-from graphene import TightBinding, graphene
+from graphene import graphene
 from options_file import write_options
+from sources import Source, source_of
 
 
 def parsed() -> argparse.Namespace:
@@ -37,6 +38,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--periodic", action="store_true", help="graphene instead")
     parser.add_argument("--method", default="hf", help="or pbe, b3lyp, ...")
     parser.add_argument("--basis", default="sto-3g")
+    parser.add_argument(
+        "--minus",
+        choices=["minao"],
+        help="subtract the Fock matrix of the superposition of atomic densities",
+    )
     parser.add_argument("--number", type=int, default=100, help="geometries of each")
     sampling = parser.add_mutually_exclusive_group()
     sampling.add_argument("--temperature", type=float, help="of the vibrations in K")
@@ -47,10 +53,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--options", help="options file to write, .yaml")
     arguments = parser.parse_args()
-    if arguments.periodic and (arguments.molecules or arguments.geometry):
-        parser.error("--periodic takes no molecules")
-    if arguments.periodic and arguments.temperature is not None:
-        parser.error("--periodic takes --displacement only")
+    for name in ("molecules", "geometry", "temperature", "minus"):
+        if arguments.periodic and getattr(arguments, name):
+            parser.error(f"--periodic takes no --{name}")
+    if arguments.temperature is not None:
+        arguments.displacement = None
     if not (arguments.periodic or arguments.molecules or arguments.geometry):
         arguments.molecules = ["water"]
     return arguments
@@ -59,18 +66,18 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     """Write the file."""
     arguments = parsed()
+    here = ("output", "options", "processes")  # do not change the content
+    description = {k: v for k, v in vars(arguments).items() if k not in here}
+    source = source_of(description)
     if arguments.periodic:
-        source, starts = TightBinding(), [graphene()]
+        starts = [graphene()]
     else:
-        source = Method(arguments.method, arguments.basis)
         starts = starting_points(arguments.molecules, arguments.geometry)
     irreps = {}
     for atoms in starts:
         irreps |= source.irreps(atoms)
     irreps = dict(sorted(irreps.items()))
 
-    here = ("output", "options", "processes")  # do not change the content
-    description = {k: v for k, v in vars(arguments).items() if k not in here}
     file = UnfinishedFile(arguments.output, description)
     frames = file.geometries(partial(sampled, arguments, source, starts))
     if arguments.options:
@@ -83,7 +90,7 @@ def main() -> None:
 
 
 def sampled(
-    arguments: argparse.Namespace, source: Method, starts: List[ase.Atoms]
+    arguments: argparse.Namespace, source: Source, starts: List[ase.Atoms]
 ) -> List[ase.Atoms]:
     """Geometries of all molecules, in turn."""
     rng = np.random.default_rng(arguments.seed)

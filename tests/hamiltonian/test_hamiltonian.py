@@ -26,6 +26,7 @@ from metatrain_scalar_tensor.hamiltonian import (
     atomic_basis,
     atomic_types,
     bloch,
+    fock_of_atoms,
     near_pairs,
     orbital_order,
     to_matrices,
@@ -180,6 +181,26 @@ def test_equivariance(matrix, basis_set):
     for one, other in zip(before, after):
         assert allclose(operation.transform_tensormap(one), other, atol=1e-8, rtol=0)
         assert not allclose(one, other, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("matrix", operations().values(), ids=operations())
+def test_superposition_of_atoms(matrix):
+    """Its Fock matrix is equivariant, and nearer to the converged one than none."""
+    scf = pytest.importorskip("pyscf").scf
+    mol, turned = (molecule("water", "def2-svp", m) for m in (None, matrix))
+    basis, types = atomic_basis(mol), atomic_types(mol)
+    fields = [scf.RHF(m) for m in (mol, turned)]
+    order = np.ix_(*2 * [orbital_order(mol)])
+    before, after = (
+        to_targets({HOME: fock_of_atoms(field)[order]}, types, basis)
+        for field in fields
+    )
+    operation = O3Transformations(torch.tensor(matrix).unsqueeze(0), 2)
+    for one, other in zip(before, after):
+        assert allclose(operation.transform_tensormap(one), other, atol=1e-8, rtol=0)
+    converged = fields[0].run().get_fock()
+    difference = converged - fock_of_atoms(fields[0])
+    assert np.abs(difference).mean() < 0.1 * np.abs(converged).mean()
 
 
 def test_orbitals_of_pyscf():

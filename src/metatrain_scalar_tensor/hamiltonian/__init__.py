@@ -2,6 +2,7 @@
 
 from .matrices import HOME, Basis, Matrices, bloch, near_pairs, to_matrices, to_targets
 from .orbitals import atomic_basis, atomic_types, orbital_order
+from .references import fock_of_atoms
 
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "atomic_basis",
     "atomic_types",
     "bloch",
+    "fock_of_atoms",
     "near_pairs",
     "orbital_order",
     "to_matrices",

@@ -1,0 +1,34 @@
+"""What gives matrices, from the description of a data file."""
+
+from typing import Any, Dict, Protocol
+
+import ase
+from electronic import Irreps, Matrices, Method
+from graphene import TightBinding
+
+
+Description = Dict[str, Any]
+
+
+class Source(Protocol):
+    """A method of electronic structure, or a model."""
+
+    def irreps(self, atoms: ase.Atoms) -> Irreps:
+        """The orbitals of the types of a structure, for the options file."""
+
+    def electrons(self, atoms: ase.Atoms) -> int:
+        """Number of the electrons of a structure that are in the orbitals."""
+
+    def matrices(self, atoms: ase.Atoms) -> tuple[Matrices, Matrices]:
+        """Hamiltonian in eV, less its reference, and overlap, of all cell shifts."""
+
+    def reference(self, atoms: ase.Atoms) -> Matrices:
+        """What is added to a prediction to give the Hamiltonian, in eV."""
+
+
+def source_of(description: Description) -> Source:
+    """The source that a file was made with."""
+    if description["periodic"]:
+        return TightBinding()
+    names = ("method", "basis", "minus")
+    return Method(*(description[name] for name in names))
