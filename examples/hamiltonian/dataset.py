@@ -20,8 +20,10 @@ import ase
 import ase.io
 import numpy as np
 import torch
+from electronic import orbitals_of_atoms
 from metatomic.torch import systems_to_torch
 from metatrain.utils.data.writers import DiskDatasetWriter
+from scipy.spatial.distance import cdist
 from sources import Description, Source
 from tqdm import tqdm
 
@@ -93,6 +95,19 @@ class UnfinishedFile:
                 apply = stack.enter_context(pool).map
             for _ in bar(apply(work, *arguments), disable=None):
                 pass
+
+    def reach(self, frames: List[ase.Atoms], irreps: Dict[int, Any]) -> float:
+        """Largest distance in Å of two atoms with elements of more than 1 meV."""
+        found = 0.0
+        for i, frame in enumerate(frames):
+            starts = np.cumsum([0, *orbitals_of_atoms(frame, irreps)])[:-1]
+            for shift, matrix in _load(self.part(i))["fock"].items():
+                rows = np.maximum.reduceat(np.abs(matrix), starts, axis=0)
+                blocks = np.maximum.reduceat(rows, starts, axis=1)  # (atoms, atoms)
+                shifted = frame.positions + shift @ frame.cell[:]
+                distances = cdist(frame.positions, shifted)
+                found = max(found, distances[blocks > 1e-3].max(initial=0.0))
+        return float(found)
 
     def finish(self, frames: List[ase.Atoms], irreps: Dict[int, Any]) -> None:
         """Write the file, and remove the folder.

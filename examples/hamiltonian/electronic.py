@@ -27,6 +27,14 @@ Irreps = Dict[int, List[Dict[str, int]]]
 Matrices = Dict[Tuple[int, int, int], np.ndarray]
 
 
+def orbitals_of_atoms(atoms: ase.Atoms, irreps: Irreps) -> List[int]:
+    """Number of orbitals of every atom."""
+    return [
+        sum((2 * irrep["o3_lambda"] + 1) * irrep["num"] for irrep in irreps[number])
+        for number in atoms.numbers
+    ]
+
+
 @dataclass(frozen=True)
 class Method:
     """Hartree-Fock or a density functional, with a basis set.

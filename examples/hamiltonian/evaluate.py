@@ -17,6 +17,7 @@ import ase
 import numpy as np
 import torch
 from dataset import read_description
+from electronic import orbitals_of_atoms
 from metatensor.torch import TensorMap
 from metatomic.torch import (
     ModelEvaluationOptions,
@@ -33,7 +34,6 @@ from scores import (
     of_orbitals,
     of_self_consistency,
     of_states,
-    orbitals_of_atoms,
 )
 from sources import Source, source_of
 from tqdm import tqdm
@@ -97,15 +97,15 @@ class Comparison:
 
     def scores(self) -> Scores:
         """All errors; those of orbitals and of self-consistency for molecules."""
-        irreps, periodic = self.source.irreps(self.atoms), bool(self.atoms.pbc.any())
+        irreps = self.source.irreps(self.atoms)
         electrons = self.source.electrons(self.atoms)
         states, found = (
-            eigenstates(matrices, self.overlap, periodic)
+            eigenstates(matrices, self.overlap, self.atoms.pbc)
             for matrices in (self.reference, self.predicted)
         )
         scores = of_elements(self.reference, self.predicted, self.atoms, irreps)
         scores |= of_states(states, found, electrons)
-        if not periodic:
+        if not self.atoms.pbc.any():
             occupied, guess = (s[0][1][:, : electrons // 2] for s in (states, found))
             scores |= of_orbitals(occupied, guess, self.overlap[HOME].numpy())
             scores |= of_self_consistency(guess, self.atoms, self.source)

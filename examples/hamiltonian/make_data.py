@@ -36,6 +36,9 @@ def parsed() -> argparse.Namespace:
         "--geometry", nargs="+", default=[], help="files with molecules, .xyz"
     )
     parser.add_argument("--periodic", action="store_true", help="graphene instead")
+    parser.add_argument(
+        "--kpoints", nargs=3, type=int, help="odd numbers, for crystals from --geometry"
+    )
     parser.add_argument("--method", default="hf", help="or pbe, b3lyp, ...")
     parser.add_argument("--basis", default="sto-3g")
     parser.add_argument(
@@ -56,6 +59,11 @@ def parsed() -> argparse.Namespace:
     for name in ("molecules", "geometry", "temperature", "minus"):
         if arguments.periodic and getattr(arguments, name):
             parser.error(f"--periodic takes no --{name}")
+    for name in ("molecules", "temperature", "minus"):
+        if arguments.kpoints and getattr(arguments, name):
+            parser.error(f"--kpoints takes no --{name}")
+    if arguments.kpoints and any(n < 1 or n % 2 == 0 for n in arguments.kpoints):
+        parser.error(f"--kpoints must be odd, not {arguments.kpoints}")
     if arguments.temperature is not None:
         arguments.displacement = None
     if not (arguments.periodic or arguments.molecules or arguments.geometry):
@@ -73,6 +81,8 @@ def main() -> None:
         starts = [graphene()]
     else:
         starts = starting_points(arguments.molecules, arguments.geometry)
+        if any(atoms.pbc.any() != bool(arguments.kpoints) for atoms in starts):
+            raise ValueError("crystals need --kpoints, and molecules take none")
     irreps = {}
     for atoms in starts:
         irreps |= source.irreps(atoms)
@@ -80,9 +90,10 @@ def main() -> None:
 
     file = UnfinishedFile(arguments.output, description)
     frames = file.geometries(partial(sampled, arguments, source, starts))
-    if arguments.options:
-        write_options(arguments.options, arguments.output, irreps, frames)
     file.compute(source, frames, arguments.processes)
+    if arguments.options:
+        reach = file.reach(frames, irreps)
+        write_options(arguments.options, arguments.output, irreps, reach)
     file.finish(frames, irreps)
     print(f"{len(frames)} structures in {arguments.output}; irreps:")
     for atom_type, shells in irreps.items():

@@ -2,24 +2,21 @@
 
 import math
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict
 
-import ase
 import yaml
 
 
 TEMPLATE = Path(__file__).parents[2] / "options" / "hamiltonian.yaml"
 
 
-def write_options(
-    path: str, data: str, irreps: Dict[int, Any], frames: List[ase.Atoms]
-) -> None:
+def write_options(path: str, data: str, irreps: Dict[int, Any], reach: float) -> None:
     """Write it.
 
     :param path: file to write.
     :param data: the data file.
     :param irreps: orbitals of all types.
-    :param frames: the structures; the cutoff reaches all pairs of molecules.
+    :param reach: largest distance of pairs of atoms in Å, for the cutoff.
     """
     options = yaml.safe_load(TEMPLATE.read_text())
     training_set = options["training_set"]
@@ -27,7 +24,6 @@ def write_options(
     for target in training_set["targets"].values():  # they share one "type"
         target["type"]["spherical"]["irreps"] = irreps
     cutoff = options["architecture"]["model"]["atom_pairs"]
-    sizes = [f.get_all_distances().max() for f in frames if not f.pbc.any()]
-    cutoff["cutoff"] = float(max([cutoff["cutoff"], *map(math.ceil, sizes)]))
+    cutoff["cutoff"] = float(max(cutoff["cutoff"], math.ceil(reach)))
     text = yaml.safe_dump(options, sort_keys=False, default_flow_style=None, width=88)
     Path(path).write_text(f"# Matrices of {data}, by make_data.py.\n{text}")

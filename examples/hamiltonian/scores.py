@@ -5,30 +5,21 @@ Hamiltonians are in eV and this package's order of orbitals, errors in µEh.
 
 import itertools
 import time
-from typing import Dict, List, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import ase
 import numpy as np
 import torch
 from ase.units import Hartree
-from electronic import Irreps, Method
+from electronic import Irreps, Method, orbitals_of_atoms
 from scipy.linalg import eigh
 
 from metatrain_scalar_tensor.hamiltonian import HOME, Matrices, bloch, orbital_order
 
 
 MICROHARTREE = 1e-6 * Hartree  # eV
-K_POINTS = list(itertools.product([0.0, 0.25, 0.5], repeat=3))
 Scores = Dict[str, float]
 States = List[Tuple[np.ndarray, np.ndarray]]
-
-
-def orbitals_of_atoms(atoms: ase.Atoms, irreps: Irreps) -> List[int]:
-    """Number of orbitals of every atom."""
-    return [
-        sum((2 * irrep["o3_lambda"] + 1) * irrep["num"] for irrep in irreps[number])
-        for number in atoms.numbers
-    ]
 
 
 def of_elements(
@@ -57,15 +48,21 @@ def of_elements(
     }
 
 
-def eigenstates(hamiltonian: Matrices, overlap: Matrices, periodic: bool) -> States:
-    r"""Energies and orbitals, :math:`H(k) C = S(k) C \epsilon`, at some k-points.
+def eigenstates(
+    hamiltonian: Matrices, overlap: Matrices, pbc: Sequence[bool]
+) -> States:
+    r"""Energies and orbitals, :math:`H(k) C = S(k) C \epsilon`.
 
+    :param hamiltonian: of all cell shifts.
+    :param overlap: likewise.
+    :param pbc: directions in which the structure is periodic: k is 0, 1/4 and 1/2
+        there, and 0 in the others.
     :return: ``(orbitals,)`` in eV and ``(orbitals, orbitals)``, for every k-point.
     """
     states = []
-    for k in K_POINTS if periodic else [(0.0, 0.0, 0.0)]:
+    for k in itertools.product(*([0.0, 0.25, 0.5] if p else [0.0] for p in pbc)):
         h, s = (bloch(matrices, k).numpy() for matrices in (hamiltonian, overlap))
-        states.append(eigh(h, s) if periodic else eigh(h.real, s.real))
+        states.append(eigh(h, s) if any(pbc) else eigh(h.real, s.real))
     return states
 
 

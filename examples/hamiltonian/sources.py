@@ -3,6 +3,7 @@
 from typing import Any, Dict, Protocol
 
 import ase
+from crystal import Crystal
 from electronic import Irreps, Matrices, Method
 from graphene import TightBinding
 
@@ -30,5 +31,7 @@ def source_of(description: Description) -> Source:
     """The source that a file was made with."""
     if description["periodic"]:
         return TightBinding()
-    names = ("method", "basis", "minus")
-    return Method(*(description[name] for name in names))
+    method, basis = description["method"], description["basis"]
+    if description["kpoints"]:
+        return Crystal(method, basis, tuple(description["kpoints"]))
+    return Method(method, basis, description["minus"])

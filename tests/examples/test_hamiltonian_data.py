@@ -13,16 +13,18 @@ from metatensor.torch import allclose
 from metatomic.torch.o3 import O3Transformations
 from metatrain.utils.data import DiskDataset
 from omegaconf import OmegaConf
+from scipy.linalg import eigh
 
 from equivariance import operations, transformed
 from files import DATA, PROJECT
-from metatrain_scalar_tensor.hamiltonian import HOME, to_matrices, to_targets
+from metatrain_scalar_tensor.hamiltonian import HOME, bloch, to_matrices, to_targets
 
 
-pytest.importorskip("pyscf")
+dft = pytest.importorskip("pyscf.pbc.dft")
 sys.path.insert(0, str(PROJECT / "examples" / "hamiltonian"))
 import dataset  # noqa: E402
 import make_data  # noqa: E402
+from crystal import Crystal  # noqa: E402
 from electronic import Method, converged, minimum, vibrations  # noqa: E402
 from geometries import thermal  # noqa: E402
 from graphene import TightBinding, graphene  # noqa: E402
@@ -175,6 +177,42 @@ def test_interrupted_run_continues(tmp_path, monkeypatch):
         make(monkeypatch, path, *options)
 
 
+CHAIN = ase.Atoms("H2", [[0, 0, 0], [0.8, 0.1, 0]], pbc=[True, False, False])
+CHAIN.cell[0, 0] = 2.2  # Å
+
+
+def test_crystal_has_the_bands_of_pyscf():
+    """Matrices of the cell shifts give the levels at the k-points of the mesh."""
+    source = Crystal("pbe", "sto-3g", (5, 1, 1))
+    matrices, overlaps = source.matrices(CHAIN)
+    assert len(matrices) == 5 and source.electrons(CHAIN) == 2
+    for shift, matrix in matrices.items():
+        opposite = tuple(-t for t in shift)
+        np.testing.assert_allclose(matrix, matrices[opposite].T, atol=1e-6)
+    cell = source.cell(CHAIN)
+    k = cell.make_kpts([5, 1, 1])
+    state = dft.KRKS(cell, k, xc="pbe").density_fit().run()
+    for at_k, levels in zip(cell.get_scaled_kpts(k), state.mo_energy):
+        found = eigh(*(bloch(m, at_k).numpy() for m in (matrices, overlaps)))[0]
+        np.testing.assert_allclose(found, levels * ase.units.Hartree, atol=1e-4)
+
+
+def test_options_reach_all_pairs_that_matter(tmp_path, monkeypatch):
+    """The cutoff is the distance beyond which elements are below 1 meV."""
+    pair = ase.Atoms("He2", [[0, 0, 0], [0, 0, 6.5]])
+    ase.io.write(tmp_path / "pair.xyz", pair)
+    for basis, cutoff in (("sto-3g", 5.0), ("aug-cc-pvdz", 7.0)):
+        options = tmp_path / f"{basis}.yaml"
+        make(
+            monkeypatch,
+            *(tmp_path / f"{basis}.zip", "--geometry", tmp_path / "pair.xyz"),
+            *("--basis", basis, "--number", 1, "--displacement", 0.01),
+            *("--options", options),
+        )
+        model = OmegaConf.load(options).architecture.model
+        assert model.atom_pairs.cutoff == cutoff
+
+
 def test_processes_share_the_work(tmp_path, monkeypatch):
     alone, together = tmp_path / "1.zip", tmp_path / "2.zip"
     make(monkeypatch, alone, "--number", 2)
@@ -196,6 +234,14 @@ def test_errors(tmp_path, monkeypatch, capsys):
     with pytest.raises(ValueError, match="does not say how its matrices were made"):
         dataset.read_description(DATA / "hamiltonian" / "water_sto3g.zip")
     for wrong in (["--molecules", "water"], ["--temperature", "300"]):
-        with pytest.raises(SystemExit):
-            make(monkeypatch, tmp_path / "a.zip", "--periodic", *wrong)
-        assert "--periodic takes" in capsys.readouterr().err
+        for crystal in (["--periodic"], ["--kpoints", "3", "1", "1"]):
+            with pytest.raises(SystemExit):
+                make(monkeypatch, tmp_path / "a.zip", *crystal, *wrong)
+            expected = f"{crystal[0]} takes no {wrong[0]}"
+            assert expected in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        make(monkeypatch, tmp_path / "a.zip", "--kpoints", "4", "1", "1")
+    assert "--kpoints must be odd, not [4, 1, 1]" in capsys.readouterr().err
+    ase.io.write(tmp_path / "chain.xyz", CHAIN)
+    with pytest.raises(ValueError, match="crystals need --kpoints, and molecules"):
+        make(monkeypatch, tmp_path / "a.zip", "--geometry", tmp_path / "chain.xyz")

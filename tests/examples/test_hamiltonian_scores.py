@@ -15,7 +15,7 @@ from metatrain_scalar_tensor.hamiltonian import HOME
 pytest.importorskip("pyscf")
 sys.path.insert(0, str(PROJECT / "examples" / "hamiltonian"))
 import scores  # noqa: E402
-from electronic import Method  # noqa: E402
+from electronic import Method, orbitals_of_atoms  # noqa: E402
 from graphene import TightBinding, graphene  # noqa: E402
 from picture import draw  # noqa: E402
 
@@ -38,7 +38,7 @@ def of_states(water, predicted):
     """Scores of levels and occupied orbitals."""
     atoms, fock, overlap = water
     electrons = METHOD.electrons(atoms)
-    states = [scores.eigenstates(m, overlap, False) for m in (fock, predicted)]
+    states = [scores.eigenstates(m, overlap, [False] * 3) for m in (fock, predicted)]
     occupied = [s[0][1][:, : electrons // 2] for s in states]
     return scores.of_states(*states, electrons) | scores.of_orbitals(
         *occupied, overlap[HOME].numpy()
@@ -50,7 +50,7 @@ def test_elements(water):
     atoms, fock, _ = water
     predicted = fock[HOME].clone()
     oxygen, hydrogen = 9, 2  # orbitals
-    assert scores.orbitals_of_atoms(atoms, METHOD.irreps(atoms)) == [9, 2, 2]
+    assert orbitals_of_atoms(atoms, METHOD.irreps(atoms)) == [9, 2, 2]
     for i, j, error in [(0, 4, 3), (4, 0, 3), (9, 12, -5), (12, 9, -5)]:
         predicted[i, j] += error * MICROHARTREE
     irreps = METHOD.irreps(atoms)
@@ -78,7 +78,7 @@ def test_energy_is_of_second_order(water):
     errors, iterations = [], []
     for size in (0.0, 0.02, 0.04):  # eV
         matrix = {HOME: fock[HOME] + size * (noise + noise.T)}
-        states = scores.eigenstates(matrix, overlap, False)
+        states = scores.eigenstates(matrix, overlap, [False] * 3)
         found = scores.of_self_consistency(states[0][1][:, :5], atoms, METHOD)
         errors.append(found["total energy of the density, MAE (µEh)"])
         iterations.append(found["SCF iterations from the prediction"])
@@ -93,7 +93,9 @@ def test_bands_of_a_crystal():
     matrices, overlap = source.matrices(sheet)
     matrices = {shift: torch.tensor(m) for shift, m in matrices.items()}
     scaled = {shift: 1.001 * m for shift, m in matrices.items()}
-    states, found = (scores.eigenstates(m, overlap, True) for m in (matrices, scaled))
+    states, found = (
+        scores.eigenstates(m, overlap, sheet.pbc) for m in (matrices, scaled)
+    )
     levels = np.abs([energies[: 2 * len(sheet)] for energies, _ in states])
     error = scores.of_states(states, found, source.electrons(sheet))
     expected = 0.001 * levels.mean() / MICROHARTREE
