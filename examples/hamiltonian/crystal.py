@@ -11,18 +11,13 @@ from typing import Tuple
 import ase
 import numpy as np
 from ase.units import Hartree
-from electronic import Irreps, Matrices, converged
+from electronic import Irreps, Matrices, check_atoms, converged
 from pyscf.pbc import dft, gto, scf
 
-from metatrain_scalar_tensor.hamiltonian import (
-    HOME,
-    atomic_basis,
-    atomic_types,
-    orbital_order,
-)
+from metatrain_scalar_tensor.hamiltonian import HOME, atomic_basis, orbital_order
 
 
-BOX = 15.0  # Å, period along directions that are not periodic
+BOX = 15.0  # Å, period along directions without one
 
 
 @dataclass(frozen=True)
@@ -40,14 +35,12 @@ class Crystal:
     mesh: Tuple[int, int, int]
 
     def cell(self, atoms: ase.Atoms) -> gto.Cell:
-        """PySCF's cell."""
-        boxed = atoms.copy()
-        for axis in np.flatnonzero(~atoms.pbc):
-            boxed.cell[axis] = BOX * np.eye(3)[axis]
+        """PySCF's cell; the errors are those of :func:`electronic.check_atoms`."""
+        check_atoms(atoms)
+        vectors = atoms.cell.complete()[:]
+        vectors[~atoms.cell.any(1)] *= BOX  # unit vectors so far
         geometry = list(zip(atoms.symbols, atoms.positions.tolist()))
-        cell = gto.M(a=boxed.cell[:], atom=geometry, basis=self.basis, verbose=0)
-        assert atomic_types(cell) == atoms.numbers.tolist()
-        return cell
+        return gto.M(a=vectors, atom=geometry, basis=self.basis, verbose=0)
 
     def irreps(self, atoms: ase.Atoms) -> Irreps:
         """The orbitals of the types of a crystal, for the options file."""

@@ -17,7 +17,6 @@ from pyscf.hessian import thermo
 from metatrain_scalar_tensor.hamiltonian import (
     HOME,
     atomic_basis,
-    atomic_types,
     fock_of_atoms,
     orbital_order,
 )
@@ -35,6 +34,24 @@ def orbitals_of_atoms(atoms: ase.Atoms, irreps: Irreps) -> List[int]:
     ]
 
 
+def check_atoms(atoms: ase.Atoms) -> None:
+    """Refuse what would give wrong matrices.
+
+    :raises ValueError: for an odd number of electrons, or for atoms whose basis sets
+        come with core potentials.
+    """
+    if sum(atoms.numbers) % 2:
+        raise ValueError(
+            f"{atoms.symbols} has {sum(atoms.numbers)} electrons: only closed shells "
+            "are possible, with an even number"
+        )
+    if max(atoms.numbers) > 36:
+        raise ValueError(
+            f"{atoms.symbols} has atoms beyond Kr, which need core potentials: they "
+            "are not possible here"
+        )
+
+
 @dataclass(frozen=True)
 class Method:
     """Hartree-Fock or a density functional, with a basis set.
@@ -50,25 +67,16 @@ class Method:
     minus: Optional[str] = None
 
     def molecule(self, atoms: ase.Atoms) -> gto.Mole:
-        """PySCF's molecule.
-
-        :raises ValueError: if a shell is open.
-        """
-        if sum(atoms.numbers) % 2:
-            raise ValueError(
-                f"{atoms.symbols} has {sum(atoms.numbers)} electrons: only closed "
-                "shells are possible, with an even number"
-            )
+        """PySCF's molecule; the errors are those of :func:`check_atoms`."""
+        check_atoms(atoms)
         geometry = list(zip(atoms.symbols, atoms.positions.tolist()))
-        mol = gto.M(atom=geometry, basis=self.basis, verbose=0)
-        assert atomic_types(mol) == atoms.numbers.tolist()
-        return mol
+        return gto.M(atom=geometry, basis=self.basis, verbose=0)
 
     def state(self, atoms: ase.Atoms) -> scf.hf.RHF:
         """The mean field, which has not been run."""
         mol = self.molecule(atoms)
         state = scf.RHF(mol) if self.name == "hf" else dft.RKS(mol, xc=self.name)
-        state.conv_tol = 1e-10  # Hartree: elements are then exact to 1e-8
+        state.conv_tol = 1e-10  # Hartree: errors of elements are below 1e-7
         return state
 
     def irreps(self, atoms: ase.Atoms) -> Irreps:
@@ -94,7 +102,7 @@ class Method:
         return {HOME: fock_of_atoms(state)[order] * Hartree}
 
     def electrons(self, atoms: ase.Atoms) -> int:
-        """Number of electrons, without those of core potentials."""
+        """Number of electrons."""
         return self.molecule(atoms).nelectron
 
 

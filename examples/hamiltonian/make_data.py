@@ -1,10 +1,11 @@
-"""Write Fock matrices of molecules, or of graphene, as data of metatrain.
+"""Write Fock matrices of molecules and crystals as data of metatrain.
 
 ::
 
     python make_data.py train.zip --molecules water --number 400
     python make_data.py train.zip --geometry uracil.xyz --temperature 300 \
         --method pbe --basis def2-svp --options options.yaml
+    python make_data.py train.zip --geometry hydrogen-chain.xyz --kpoints 9 1 1
     python make_data.py train.zip --periodic
 
 Geometries are vibrations at a temperature, or random displacements of every atom. The
@@ -33,9 +34,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("output", help="file to write, .zip")
     parser.add_argument("--molecules", nargs="+", default=[], choices=MOLECULES)
     parser.add_argument(
-        "--geometry", nargs="+", default=[], help="files with molecules, .xyz"
+        "--geometry", nargs="+", default=[], help="files with structures, .xyz"
     )
-    parser.add_argument("--periodic", action="store_true", help="graphene instead")
+    parser.add_argument(
+        "--periodic", action="store_true", help="tight binding of graphene"
+    )
     parser.add_argument(
         "--kpoints", nargs=3, type=int, help="odd numbers, for crystals from --geometry"
     )
@@ -56,12 +59,15 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--options", help="options file to write, .yaml")
     arguments = parser.parse_args()
-    for name in ("molecules", "geometry", "temperature", "minus"):
-        if arguments.periodic and getattr(arguments, name):
-            parser.error(f"--periodic takes no --{name}")
-    for name in ("molecules", "temperature", "minus"):
-        if arguments.kpoints and getattr(arguments, name):
-            parser.error(f"--kpoints takes no --{name}")
+    of_molecules = ("molecules", "temperature", "minus")
+    excluded = {
+        "periodic": (*of_molecules, "geometry", "kpoints"),
+        "kpoints": of_molecules,
+    }
+    for crystal, names in excluded.items():
+        for name in names:
+            if getattr(arguments, crystal) and getattr(arguments, name):
+                parser.error(f"--{crystal} takes no --{name}")
     if arguments.kpoints and any(n < 1 or n % 2 == 0 for n in arguments.kpoints):
         parser.error(f"--kpoints must be odd, not {arguments.kpoints}")
     if arguments.temperature is not None:
@@ -103,7 +109,7 @@ def main() -> None:
 def sampled(
     arguments: argparse.Namespace, source: Source, starts: List[ase.Atoms]
 ) -> List[ase.Atoms]:
-    """Geometries of all molecules, in turn."""
+    """Geometries of all structures, in turn."""
     rng = np.random.default_rng(arguments.seed)
     if arguments.temperature is None:
         samplers = [displaced(a, arguments.displacement, rng) for a in starts]

@@ -1,6 +1,6 @@
 """What gives matrices, from the description of a data file."""
 
-from typing import Any, Dict, Protocol
+from typing import Any, Dict, Protocol, Tuple
 
 import ase
 from crystal import Crystal
@@ -20,7 +20,7 @@ class Source(Protocol):
     def electrons(self, atoms: ase.Atoms) -> int:
         """Number of the electrons of a structure that are in the orbitals."""
 
-    def matrices(self, atoms: ase.Atoms) -> tuple[Matrices, Matrices]:
+    def matrices(self, atoms: ase.Atoms) -> Tuple[Matrices, Matrices]:
         """Hamiltonian in eV, less its reference, and overlap, of all cell shifts."""
 
     def reference(self, atoms: ase.Atoms) -> Matrices:

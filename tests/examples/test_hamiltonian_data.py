@@ -225,6 +225,8 @@ def test_processes_share_the_work(tmp_path, monkeypatch):
 def test_errors(tmp_path, monkeypatch, capsys):
     with pytest.raises(ValueError, match="OH has 9 electrons"):
         METHOD.state(ase.Atoms("OH", [[0, 0, 0], [0, 0, 1.0]]))
+    with pytest.raises(ValueError, match="HI has atoms beyond Kr"):
+        METHOD.state(ase.Atoms("HI", [[0, 0, 0], [0, 0, 1.6]]))
     straight = ase.Atoms("OH2", [[0, 0, 0], [0, 0, 0.95], [0, 0, -0.95]])
     with pytest.raises(
         RuntimeError, match="imaginary wavenumbers .*2355.9.* is no min"
