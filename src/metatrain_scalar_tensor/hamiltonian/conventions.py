@@ -19,7 +19,7 @@ SIESTA    m = -l … l                           odd m
 
 Sources: for PySCF, its ``ao_labels``; for all others, the interfaces of `DeepH-pack
 <https://github.com/mzjb/DeepH-pack>`_ to these codes (``deeph/preprocess``), whose own
-files have the order of OpenMX.
+files have the order of OpenMX. They go up to f; higher shells follow the same rule.
 
 ::
 
@@ -27,38 +27,55 @@ files have the order of OpenMX.
     matrix = convention.to_ours(matrix)
 """
 
-from typing import Dict, List, Sequence
+from typing import Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 
 
 Shells = Sequence[Sequence[int]]
 
-CODES = ["ABACUS", "FHI-aims", "OpenMX", "PySCF", "SIESTA"]
+
+def _ascending(l: int) -> List[int]:
+    """-l … l"""
+    return list(range(-l, l + 1))
 
 
-def _orders(code: str, l: int) -> List[int]:
-    """The orders m in a shell of a code."""
-    ascending = list(range(-l, l + 1))
-    alternating = sorted(ascending, key=lambda m: (abs(m), -m))  # 0, 1, -1, 2, -2, ...
-    if code in ("FHI-aims", "SIESTA"):
-        return ascending
-    if code == "ABACUS":
-        return alternating
-    if code == "PySCF":
-        return [1, -1, 0] if l == 1 else ascending
-    if code == "OpenMX":
-        if l > 3:
-            raise ValueError(f"OpenMX has shells up to l = 3, not {l}")
-        return {1: [1, -1, 0], 2: [0, 2, -2, 1, -1]}.get(l, alternating)
-    raise ValueError(f"unknown code {code!r}: choose one of {', '.join(CODES)}")
+def _alternating(l: int) -> List[int]:
+    """0, 1, -1, 2, -2, …"""
+    return sorted(_ascending(l), key=lambda m: (abs(m), -m))
 
 
-def _sign(code: str, m: int) -> int:
-    """The sign of an orbital of a code, relative to ours."""
-    odd = m % 2 == 1
-    opposite = {"ABACUS": odd, "FHI-aims": odd and m > 0, "SIESTA": odd}
-    return -1 if opposite.get(code, False) else 1
+def _pyscf(l: int) -> List[int]:
+    return [1, -1, 0] if l == 1 else _ascending(l)
+
+
+def _openmx(l: int) -> List[int]:
+    if l > 3:
+        raise ValueError(f"OpenMX has shells up to l = 3, not {l}")
+    return {1: [1, -1, 0], 2: [0, 2, -2, 1, -1]}.get(l, _alternating(l))
+
+
+def _never(m: int) -> bool:
+    return False
+
+
+def _odd(m: int) -> bool:
+    return m % 2 == 1
+
+
+def _odd_and_positive(m: int) -> bool:
+    return m % 2 == 1 and m > 0
+
+
+# the orders m in a shell, and those with the opposite sign
+_TABLE: Dict[str, Tuple[Callable[[int], List[int]], Callable[[int], bool]]] = {
+    "ABACUS": (_alternating, _odd),
+    "FHI-aims": (_ascending, _odd_and_positive),
+    "OpenMX": (_openmx, _never),
+    "PySCF": (_pyscf, _never),
+    "SIESTA": (_ascending, _odd),
+}
+CODES = list(_TABLE)
 
 
 class Convention:
@@ -70,16 +87,19 @@ class Convention:
     """
 
     def __init__(self, code: str, shells: Shells) -> None:
+        if code not in _TABLE:
+            raise ValueError(f"unknown code {code!r}: choose one of {', '.join(CODES)}")
+        orders, is_opposite = _TABLE[code]
         order, signs, start = [], [], 0
         for of_atom in shells:
             starts = start + np.cumsum([0, *(2 * l + 1 for l in of_atom)])
             start = starts[-1]
             by_l = sorted(zip(of_atom, starts), key=lambda shell: shell[0])  # stable
             for l, first in by_l:
-                within = _orders(code, l)
+                within = orders(l)
                 for m in range(-l, l + 1):
                     order.append(first + within.index(m))
-                    signs.append(_sign(code, m))
+                    signs.append(-1 if is_opposite(m) else 1)
         self.order = np.array(order, dtype=np.int64)
         """Positions of our orbitals among those of the code, ``(orbitals,)``"""
         self.signs = np.array(signs)
