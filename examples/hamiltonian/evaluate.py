@@ -1,23 +1,23 @@
-"""Errors of predicted Fock matrices, of their orbitals, and their use as a guess.
+"""Errors of predicted Hamiltonians, of their orbitals, and their use as a guess.
 
 ::
 
-    python evaluate.py model.pt fock_test.zip --basis sto-3g --number 20
+    python evaluate.py model.pt fock_test.zip --picture errors.png
 
-Molecules: errors of matrix elements and of occupied orbital energies, similarity of
-occupied orbitals to the reference, and number of iterations of PySCF from the density
-of the predicted matrix beside its default guess. Crystals have orthogonal orbitals and
-four electrons per atom here: errors of matrix elements and of all occupied bands.
+Method and basis set are those that the data file was made with. All numbers are means
+over the structures. ``MAE`` is the mean absolute error, 1 µEh = 0.0272 meV.
 """
 
 import argparse
-import itertools
 import time
 from collections import defaultdict
 from typing import Any, Dict, List
 
+import ase
 import numpy as np
 import torch
+from dataset import read_description
+from electronic import orbitals_of_atoms
 from metatensor.torch import TensorMap
 from metatomic.torch import (
     ModelEvaluationOptions,
@@ -27,24 +27,26 @@ from metatomic.torch import (
 )
 from metatrain.utils.data import DiskDataset
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
-from scipy.linalg import eigh
-
-from metatrain_scalar_tensor.hamiltonian import (
-    HOME,
-    Matrices,
-    bloch,
-    orbital_order,
-    to_matrices,
+from scores import (
+    Scores,
+    eigenstates,
+    of_elements,
+    of_orbitals,
+    of_self_consistency,
+    of_states,
 )
+from sources import Source, source_of
+from tqdm import tqdm
+
+from metatrain_scalar_tensor.hamiltonian import HOME, Matrices, to_matrices
 
 
 ONSITE, OFFSITE = "mtt::fock_onsite", "mtt::fock_offsite"
+OVERLAP = "mtt::overlap_onsite", "mtt::overlap_offsite"
 OUTPUTS = {
     ONSITE: ModelOutput(sample_kind="atom"),
     OFFSITE: ModelOutput(sample_kind="atom_pair"),
 }
-K_POINTS = list(itertools.product([0.0, 0.25, 0.5], [0.0, 0.25, 0.5], [0.0]))
-Errors = Dict[str, float]
 
 
 def predict(
@@ -63,86 +65,59 @@ def predict(
     return {name: value.to(torch.float64) for name, value in values.items()}
 
 
-def element_error(reference: Matrices, predicted: Matrices) -> float:
-    """Mean absolute error of the elements in meV, of all cells of the reference."""
-    errors = [
-        (predicted.get(shift, torch.zeros_like(matrix)) - matrix).abs()
-        for shift, matrix in reference.items()
-    ]
-    return 1000 * float(torch.cat(errors).mean())
+def with_reference(matrices: Matrices, source: Source, atoms: ase.Atoms) -> Matrices:
+    """Add what was subtracted from the data."""
+    reference = torch.as_tensor(source.reference(atoms)[HOME])
+    return matrices | {HOME: matrices[HOME] + reference}
 
 
-def of_crystal(system: System, reference: Matrices, predicted: Matrices) -> Errors:
-    """Bands with orthogonal orbitals, of which half are occupied in pairs."""
-    occupied = 2 * len(system)
-    bands = [
-        [torch.linalg.eigvalsh(bloch(m, k))[:occupied] for k in K_POINTS]
-        for m in (reference, predicted)
-    ]
-    difference = torch.stack(bands[0]) - torch.stack(bands[1])
-    return {"occupied bands, MAE (meV)": 1000 * float(difference.abs().mean())}
+class Comparison:
+    """Reference and prediction of one structure.
 
-
-def of_molecule(
-    system: System, reference: np.ndarray, predicted: np.ndarray, basis_set: str
-) -> Errors:
-    """Occupied orbitals, and iterations to self-consistency.
-
-    :param system: the molecule.
-    :param reference: in eV and our order of orbitals, ``(orbitals, orbitals)``
-    :param predicted: likewise.
-    :param basis_set: PySCF's name of it.
+    :param model: exported model.
+    :param sample: a structure of the data, with its matrices.
+    :param source: what the data were made with.
     """
-    from pyscf import gto, scf
 
-    positions = system.positions.tolist()
-    atoms = list(zip(system.types.tolist(), positions))
-    mol = gto.M(atom=atoms, basis=basis_set, verbose=0)
-    occupied = mol.nelectron // 2
-    order = orbital_order(mol)
-    overlap = mol.intor("int1e_ovlp")[np.ix_(order, order)]
-    energies, orbitals = eigh(reference, overlap)
-    found_energies, found = eigh(predicted, overlap)
-    cosines = np.einsum("am,ab,bm->m", orbitals, overlap, found)[:occupied]
+    def __init__(self, model: torch.nn.Module, sample: Any, source: Source) -> None:
+        targets, system = sample._asdict(), sample.system
+        types = system.types.tolist()
+        self.source = source
+        self.atoms = ase.Atoms(
+            types, system.positions.numpy(), cell=system.cell.numpy(), pbc=system.pbc
+        )
+        matrices = to_matrices(targets[ONSITE], targets[OFFSITE], types)
+        self.reference = with_reference(matrices, source, self.atoms)
+        self.overlap = to_matrices(*(targets[name] for name in OVERLAP), types)
+        start = time.perf_counter()
+        values = predict(model, system)
+        matrices = to_matrices(values[ONSITE], values[OFFSITE], types)
+        self.predicted = with_reference(matrices, source, self.atoms)
+        self.seconds = time.perf_counter() - start
 
-    density = 2 * found[:, :occupied] @ found[:, :occupied].T
-    back = np.argsort(order)
-    density = density[np.ix_(back, back)]
-    cycles = []
-    for guess in (density, None):
-        mean_field = scf.RHF(mol)
-        mean_field.kernel(dm0=guess)
-        cycles.append(mean_field.cycles)
-    start = time.perf_counter()
-    mean_field.eig(mean_field.get_fock(dm=density), mean_field.get_ovlp())
-    seconds = time.perf_counter() - start
-    difference = np.abs(energies - found_energies)[:occupied]
-    return {
-        "occupied orbital energies, MAE (meV)": 1000 * difference.mean(),
-        "occupied orbitals, mean cosine": np.abs(cosines).mean(),
-        "SCF iterations from the prediction": cycles[0],
-        "SCF iterations from PySCF's guess": cycles[1],
-        "one SCF iteration (ms)": 1000 * seconds,
-    }
+    def scores(self) -> Scores:
+        """All errors; those of orbitals and of self-consistency for molecules."""
+        irreps = self.source.irreps(self.atoms)
+        electrons = self.source.electrons(self.atoms)
+        states, found = (
+            eigenstates(matrices, self.overlap, self.atoms.pbc)
+            for matrices in (self.reference, self.predicted)
+        )
+        scores = of_elements(self.reference, self.predicted, self.atoms, irreps)
+        scores |= of_states(states, found, electrons)
+        if not self.atoms.pbc.any():
+            occupied, guess = (s[0][1][:, : electrons // 2] for s in (states, found))
+            scores |= of_orbitals(occupied, guess, self.overlap[HOME].numpy())
+            scores |= of_self_consistency(guess, self.atoms, self.source)
+        return scores | {"prediction of the matrix (ms)": 1000 * self.seconds}
 
+    def draw(self, path: str) -> None:
+        """Picture of the matrix of the home cell and of its error."""
+        from picture import draw
 
-def errors_of(model: torch.nn.Module, sample: Any, basis_set: str) -> Errors:
-    """All errors of one structure of the data."""
-    system, targets = sample.system, sample._asdict()
-    types = system.types.tolist()
-    reference = to_matrices(targets[ONSITE], targets[OFFSITE], types)
-    start = time.perf_counter()
-    values = predict(model, system)
-    predicted = to_matrices(values[ONSITE], values[OFFSITE], types)
-    seconds = time.perf_counter() - start
-    errors = {
-        "matrix elements, MAE (meV)": element_error(reference, predicted),
-        "prediction of the matrix (ms)": 1000 * seconds,
-    }
-    if bool(system.pbc.any()):
-        return errors | of_crystal(system, reference, predicted)
-    matrices = (m[HOME].numpy() for m in (reference, predicted))
-    return errors | of_molecule(system, *matrices, basis_set)
+        matrix, predicted = (m[HOME].numpy() for m in (self.reference, self.predicted))
+        sizes = orbitals_of_atoms(self.atoms, self.source.irreps(self.atoms))
+        draw(path, self.atoms, sizes, matrix, predicted - matrix)
 
 
 def main() -> None:
@@ -150,22 +125,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="exported model, .pt")
     parser.add_argument("data", help="file of make_data.py, .zip")
-    parser.add_argument("--basis", default="sto-3g", help="that of the data")
     parser.add_argument("--number", type=int, help="of structures; all by default")
+    parser.add_argument(
+        "--picture", help="of the first matrix and its error: file to write, .png"
+    )
     arguments = parser.parse_args()
 
     model = load_atomistic_model(arguments.model)
+    source = source_of(read_description(arguments.data))
     data = DiskDataset(arguments.data)
     number = min(arguments.number or len(data), len(data))
-    errors: Dict[str, List[float]] = defaultdict(list)
     for _ in range(3):  # TorchScript compiles at the first calls
         predict(model, data[0].system)
-    for i in range(number):
-        for name, error in errors_of(model, data[i], arguments.basis).items():
-            errors[name].append(error)
+    collected: Dict[str, List[float]] = defaultdict(list)
+    for i in tqdm(range(number), disable=None):
+        comparison = Comparison(model, data[i], source)
+        if i == 0 and arguments.picture:
+            comparison.draw(arguments.picture)
+        for name, score in comparison.scores().items():
+            collected[name].append(score)
     print(f"{number} structures of {arguments.data}")
-    for name, values in errors.items():
-        print(f"{name:38s} {np.mean(values):10.4f}")
+    for name, values in collected.items():
+        print(f"{name:40s} {np.mean(values):10.4f}")
 
 
 if __name__ == "__main__":

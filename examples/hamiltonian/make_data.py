@@ -1,134 +1,123 @@
-"""Write Fock matrices of distorted molecules, or of graphene, as data of metatrain.
+"""Write Fock matrices of molecules and crystals as data of metatrain.
 
 ::
 
     python make_data.py train.zip --molecules water --number 400
-    python make_data.py train.zip --molecules water ethanol --basis def2-svp
+    python make_data.py train.zip --geometry uracil.xyz --temperature 300 \
+        --method pbe --basis def2-svp --options options.yaml
+    python make_data.py train.zip --geometry hydrogen-chain.xyz --kpoints 9 1 1
     python make_data.py train.zip --periodic
 
-Every atom of ASE's geometry is displaced at random. Matrices are in eV: restricted
-Hartree-Fock by PySCF, or a tight-binding model with s and p orbitals. Prints the
-``irreps`` for the options file.
+Geometries are vibrations at a temperature, or random displacements of every atom. The
+file has the blocks of the Fock matrix in eV and of the overlap matrix. A run that was
+interrupted continues when the command is repeated.
 """
 
 import argparse
 import itertools
-from typing import Dict, List, Tuple
+from functools import partial
+from typing import List
 
 import ase
-import ase.build
 import numpy as np
-import torch
-from ase.neighborlist import neighbor_list
-from ase.units import Hartree
-from metatomic.torch import systems_to_torch
-from metatrain.utils.data.writers import DiskDatasetWriter
-
-from metatrain_scalar_tensor.hamiltonian import (
-    HOME,
-    atomic_basis,
-    atomic_types,
-    orbital_order,
-    to_targets,
-)
+from dataset import UnfinishedFile
+from electronic import minimum
+from geometries import MOLECULES, displaced, starting_points, thermal
+from graphene import graphene
+from options_file import write_options
+from sources import Source, source_of
 
 
-MOLECULES = {"water": "H2O", "ethanol": "CH3CH2OH"}
-Irreps = Dict[int, List[Dict[str, int]]]
-Matrices = Dict[Tuple[int, int, int], np.ndarray]
-
-# Tight binding of carbon in eV at the bond length in Å, as common for graphene:
-# Saito, Dresselhaus and Dresselhaus, Physical Properties of Carbon Nanotubes (1998),
-# taken for orthogonal orbitals, and falling off with the square of the distance.
-E_S, E_P = -8.868, 0.0
-SS_SIGMA, SP_SIGMA, PP_SIGMA, PP_PI = -6.769, 5.580, 5.037, -3.033
-BOND, REACH = 1.42, 2.0
-CARBON: Irreps = {6: [{"o3_lambda": l, "o3_sigma": 1, "num": 1} for l in (0, 1)]}
-
-
-def fock_matrix(frame: ase.Atoms, basis_set: str) -> Tuple[Matrices, Irreps]:
-    """Of a molecule, in eV and in our order of orbitals."""
-    from pyscf import gto, scf
-
-    atoms = list(zip(frame.symbols, frame.positions.tolist()))
-    mol = gto.M(atom=atoms, basis=basis_set, verbose=0)
-    assert atomic_types(mol) == frame.numbers.tolist()
-    mean_field = scf.RHF(mol).run(conv_tol=1e-10)
-    assert mean_field.converged
-    order = orbital_order(mol)
-    fock = mean_field.get_fock()[np.ix_(order, order)]
-    return {HOME: fock * Hartree}, atomic_basis(mol)
-
-
-def tight_binding(frame: ase.Atoms) -> Tuple[Matrices, Irreps]:
-    """Slater-Koster matrices of carbon atoms: s, then p as y, z, x."""
-    size = 4 * len(frame)
-    matrices = {HOME: np.diag(np.tile([E_S, E_P, E_P, E_P], len(frame)))}
-    for i, j, shift, vector in zip(*neighbor_list("ijSD", frame, REACH)):
-        distance = np.linalg.norm(vector)
-        u = vector[[1, 2, 0]] / distance
-        block = np.zeros((4, 4))
-        block[0, 0] = SS_SIGMA
-        block[0, 1:], block[1:, 0] = SP_SIGMA * u, -SP_SIGMA * u
-        # PP_SIGMA is that of orbitals with their positive lobes to the same side
-        block[1:, 1:] = PP_PI * np.eye(3) + (PP_SIGMA - PP_PI) * np.outer(u, u)
-        block *= (BOND / distance) ** 2 * (1 - (distance / REACH) ** 8) ** 2
-        a, b, c = shift.tolist()
-        matrix = matrices.setdefault((a, b, c), np.zeros((size, size)))
-        matrix[4 * i : 4 * i + 4, 4 * j : 4 * j + 4] = block
-    return matrices, CARBON
-
-
-def graphene() -> ase.Atoms:
-    """A sheet of eight atoms."""
-    sheet = ase.build.graphene(a=np.sqrt(3) * BOND, vacuum=None, size=(2, 2, 1))
-    sheet.pbc = [True, True, False]
-    return sheet
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", help="file to write, .zip")
+    parser.add_argument("--molecules", nargs="+", default=[], choices=MOLECULES)
+    parser.add_argument(
+        "--geometry", nargs="+", default=[], help="files with structures, .xyz"
+    )
+    parser.add_argument(
+        "--periodic", action="store_true", help="tight binding of graphene"
+    )
+    parser.add_argument(
+        "--kpoints", nargs=3, type=int, help="odd numbers, for crystals from --geometry"
+    )
+    parser.add_argument("--method", default="hf", help="or pbe, b3lyp, ...")
+    parser.add_argument("--basis", default="sto-3g")
+    parser.add_argument(
+        "--minus",
+        choices=["minao"],
+        help="subtract the Fock matrix of the superposition of atomic densities",
+    )
+    parser.add_argument("--number", type=int, default=100, help="geometries of each")
+    sampling = parser.add_mutually_exclusive_group()
+    sampling.add_argument("--temperature", type=float, help="of the vibrations in K")
+    sampling.add_argument(
+        "--displacement", type=float, default=0.05, help="standard deviation in Å"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--options", help="options file to write, .yaml")
+    arguments = parser.parse_args()
+    of_molecules = ("molecules", "temperature", "minus")
+    excluded = {
+        "periodic": (*of_molecules, "geometry", "kpoints"),
+        "kpoints": of_molecules,
+    }
+    for crystal, names in excluded.items():
+        for name in names:
+            if getattr(arguments, crystal) and getattr(arguments, name):
+                parser.error(f"--{crystal} takes no --{name}")
+    if arguments.kpoints and any(n < 1 or n % 2 == 0 for n in arguments.kpoints):
+        parser.error(f"--kpoints must be odd, not {arguments.kpoints}")
+    if arguments.temperature is not None:
+        arguments.displacement = None
+    if not (arguments.periodic or arguments.molecules or arguments.geometry):
+        arguments.molecules = ["water"]
+    return arguments
 
 
 def main() -> None:
     """Write the file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("output", help="file to write, .zip")
-    parser.add_argument("--molecules", nargs="+", default=["water"], choices=MOLECULES)
-    parser.add_argument("--periodic", action="store_true", help="graphene instead")
-    parser.add_argument("--number", type=int, default=100, help="geometries of each")
-    parser.add_argument("--basis", default="sto-3g")
-    parser.add_argument(
-        "--displacement", type=float, default=0.05, help="standard deviation in Å"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-
-    rng = np.random.default_rng(arguments.seed)
+    arguments = parsed()
+    here = ("output", "options", "processes")  # do not change the content
+    description = {k: v for k, v in vars(arguments).items() if k not in here}
+    source = source_of(description)
     if arguments.periodic:
-        ideal = [graphene()]
+        starts = [graphene()]
     else:
-        ideal = [ase.build.molecule(MOLECULES[name]) for name in arguments.molecules]
-    everything = []
-    irreps: Irreps = {}
-    for _, equilibrium in itertools.product(range(arguments.number), ideal):
-        frame = equilibrium.copy()
-        frame.positions += rng.normal(
-            scale=arguments.displacement, size=(len(frame), 3)
-        )
-        if arguments.periodic:
-            matrices, basis = tight_binding(frame)
-        else:
-            matrices, basis = fock_matrix(frame, arguments.basis)
-        irreps |= basis
-        everything.append((frame, matrices))
+        starts = starting_points(arguments.molecules, arguments.geometry)
+        if any(atoms.pbc.any() != bool(arguments.kpoints) for atoms in starts):
+            raise ValueError("crystals need --kpoints, and molecules take none")
+    irreps = {}
+    for atoms in starts:
+        irreps |= source.irreps(atoms)
+    irreps = dict(sorted(irreps.items()))
 
-    # all structures have the blocks of all types
-    writer = DiskDatasetWriter(arguments.output)
-    for frame, matrices in everything:
-        onsite, offsite = to_targets(matrices, frame.numbers.tolist(), irreps)
-        targets = {"mtt::fock_onsite": onsite, "mtt::fock_offsite": offsite}
-        writer.write([systems_to_torch(frame, dtype=torch.float64)], targets)
-    writer.finish()
-    print(f"{len(everything)} structures in {arguments.output}; irreps:")
-    for atom_type, shells in sorted(irreps.items()):
+    file = UnfinishedFile(arguments.output, description)
+    frames = file.geometries(partial(sampled, arguments, source, starts))
+    file.compute(source, frames, arguments.processes)
+    if arguments.options:
+        reach = file.reach(frames, irreps)
+        write_options(arguments.options, arguments.output, irreps, reach)
+    file.finish(frames, irreps)
+    print(f"{len(frames)} structures in {arguments.output}; irreps:")
+    for atom_type, shells in irreps.items():
         print(f"  {atom_type}: {shells}".replace("'", ""))
+
+
+def sampled(
+    arguments: argparse.Namespace, source: Source, starts: List[ase.Atoms]
+) -> List[ase.Atoms]:
+    """Geometries of all structures, in turn."""
+    rng = np.random.default_rng(arguments.seed)
+    if arguments.temperature is None:
+        samplers = [displaced(a, arguments.displacement, rng) for a in starts]
+    else:
+        minima = [minimum(atoms, source) for atoms in starts]
+        samplers = [thermal(m, source, arguments.temperature, rng) for m in minima]
+    turns = itertools.product(range(arguments.number), samplers)
+    return [next(sampler) for _, sampler in turns]
 
 
 if __name__ == "__main__":

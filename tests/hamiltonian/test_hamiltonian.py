@@ -1,7 +1,5 @@
 """Matrices between atomic orbitals as targets: layout, symmetry, and training."""
 
-import sys
-
 import ase
 import ase.build
 import numpy as np
@@ -20,14 +18,15 @@ from metatrain.utils.data import DiskDataset
 from metatrain.utils.data.target_info import get_generic_target_info
 from metatrain.utils.io import load_model
 
-from equivariance import operations, transformed
-from files import DATA, PROJECT, load_script
+from equivariance import operations
+from files import DATA
 from helpers import prepare, target
 from metatrain_scalar_tensor.hamiltonian import (
     HOME,
     atomic_basis,
     atomic_types,
     bloch,
+    fock_of_atoms,
     near_pairs,
     orbital_order,
     to_matrices,
@@ -39,7 +38,6 @@ from options import train_in, write_options
 MOLECULES = {"water": "H2O", "ethanol": "CH3CH2OH"}
 SETS = ["sto-3g", "def2-svp"]
 TARGETS = {"mtt::fock_onsite": "atom", "mtt::fock_offsite": "atom_pair"}
-MAKE_DATA = PROJECT / "examples" / "hamiltonian" / "make_data.py"
 WATER = DATA / "hamiltonian" / "water_sto3g.zip"
 
 
@@ -185,6 +183,26 @@ def test_equivariance(matrix, basis_set):
         assert not allclose(one, other, atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("matrix", operations().values(), ids=operations())
+def test_superposition_of_atoms(matrix):
+    """Its Fock matrix is equivariant, and nearer to the converged one than none."""
+    scf = pytest.importorskip("pyscf").scf
+    mol, turned = (molecule("water", "def2-svp", m) for m in (None, matrix))
+    basis, types = atomic_basis(mol), atomic_types(mol)
+    fields = [scf.RHF(m) for m in (mol, turned)]
+    order = np.ix_(*2 * [orbital_order(mol)])
+    before, after = (
+        to_targets({HOME: fock_of_atoms(field)[order]}, types, basis)
+        for field in fields
+    )
+    operation = O3Transformations(torch.tensor(matrix).unsqueeze(0), 2)
+    for one, other in zip(before, after):
+        assert allclose(operation.transform_tensormap(one), other, atol=1e-8, rtol=0)
+    converged = fields[0].run().get_fock()
+    difference = converged - fock_of_atoms(fields[0])
+    assert np.abs(difference).mean() < 0.1 * np.abs(converged).mean()
+
+
 def test_orbitals_of_pyscf():
     """General contractions, core potentials, and an order of shells by exponents."""
     mol = molecule("water", "cc-pvdz")
@@ -230,36 +248,6 @@ def test_matrices_are_differentiable():
     to_matrices(*targets, TYPES)[HOME].trace().backward()
     block = targets[0].block({"o3_lambda_1": 0, "o3_lambda_2": 0, "atom_type": 8})
     assert block.values.grad[0, 0, 0].tolist() == [1.0, 0.0, 0.0, 1.0]
-
-
-@pytest.mark.parametrize("matrix", operations().values(), ids=operations())
-def test_tight_binding_of_the_example(matrix):
-    example = load_script(MAKE_DATA)
-    frame = example.graphene()
-    frame.rattle(0.1, seed=0)
-    matrices, basis = example.tight_binding(frame)
-    for (a, b, c), values in matrices.items():
-        np.testing.assert_allclose(values, matrices[-a, -b, -c].T, atol=1e-12)
-    turned, _ = example.tight_binding(transformed(frame, matrix))
-    operation = O3Transformations(torch.tensor(matrix).unsqueeze(0), 2)
-    types = frame.numbers.tolist()
-    for one, other in zip(
-        to_targets(matrices, types, basis), to_targets(turned, types, basis)
-    ):
-        assert allclose(operation.transform_tensormap(one), other, atol=1e-10, rtol=0)
-
-
-def test_data_of_the_repository(tmp_path, monkeypatch):
-    """Are what the example writes."""
-    pytest.importorskip("pyscf")
-    monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "a.zip"), "--number", "2"])
-    load_script(MAKE_DATA).main()
-    written, data = DiskDataset(tmp_path / "a.zip"), DiskDataset(WATER)
-    assert len(data) == 30
-    for i in range(2):
-        for name in TARGETS:
-            ours, theirs = (d[i]._asdict()[name] for d in (written, data))
-            assert allclose(ours, theirs, atol=1e-4, rtol=0)  # eV
 
 
 def test_errors():

@@ -128,6 +128,9 @@ class Workplace:
         if arguments[0].endswith("make_data.py"):
             arguments += ["--number", "20" if "fock_train.zip" in arguments else "2"]
         with monkeypatch.context() as patch:
+            if arguments[:1] == ["train"]:
+                path = self.folder / arguments[1]  # may be written by a program
+                OmegaConf.save(shortened(path), path)
             if program == "mtt":
                 patch.setattr(sys, "argv", [program, *arguments])
                 metatrain.__main__.main()

@@ -3,9 +3,11 @@
 The functions only read PySCF's objects: it need not be installed.
 """
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List
 
 import numpy as np
+
+from .conventions import Convention, basis_of_shells
 
 
 def atomic_types(mol: Any) -> List[int]:
@@ -13,22 +15,15 @@ def atomic_types(mol: Any) -> List[int]:
     return [mol.atom_charge(i) + mol.atom_nelec_core(i) for i in range(mol.natm)]
 
 
-def _shells(mol: Any) -> List[List[Tuple[int, int]]]:
-    """Shells of each atom in PySCF's order: ``l`` and index of the first orbital.
-
-    A general contraction counts as several shells.
-    """
+def _shells(mol: Any) -> List[List[int]]:
+    """``l`` of the shells of each atom; a general contraction counts as several."""
     if mol.cart:
         raise ValueError(
             "Cartesian orbitals are no irreps: build the molecule with 'cart=False'"
         )
-    shells: List[List[Tuple[int, int]]] = [[] for _ in range(mol.natm)]
-    start = 0
+    shells: List[List[int]] = [[] for _ in range(mol.natm)]
     for i in range(mol.nbas):
-        l = int(mol.bas_angular(i))
-        for _ in range(mol.bas_nctr(i)):
-            shells[mol.bas_atom(i)].append((l, start))
-            start += 2 * l + 1
+        shells[mol.bas_atom(i)] += mol.bas_nctr(i) * [int(mol.bas_angular(i))]
     return shells
 
 
@@ -40,15 +35,7 @@ def atomic_basis(mol: Any) -> Dict[int, List[Dict[str, int]]]:
         merge those of several molecules in the same basis set.
     :raises ValueError: for Cartesian orbitals, or if atoms of one type differ.
     """
-    basis: Dict[int, List[Dict[str, int]]] = {}
-    for atom_type, shells in zip(atomic_types(mol), _shells(mol), strict=True):
-        ls = [l for l, _ in shells]
-        irreps = [
-            {"o3_lambda": l, "o3_sigma": 1, "num": ls.count(l)} for l in sorted(set(ls))
-        ]
-        if basis.setdefault(atom_type, irreps) != irreps:
-            raise ValueError(f"atoms of type {atom_type} have different orbitals")
-    return dict(sorted(basis.items()))
+    return basis_of_shells(atomic_types(mol), _shells(mol))
 
 
 def orbital_order(mol: Any) -> np.ndarray:
@@ -62,9 +49,4 @@ def orbital_order(mol: Any) -> np.ndarray:
         inverse permutation.
     :raises ValueError: for Cartesian orbitals.
     """
-    order: List[int] = []
-    for shells in _shells(mol):
-        for l, start in sorted(shells, key=lambda shell: shell[0]):  # keeps their order
-            within = [1, 2, 0] if l == 1 else range(2 * l + 1)
-            order += [start + m for m in within]
-    return np.array(order, dtype=np.int64)
+    return Convention("PySCF", _shells(mol)).order
