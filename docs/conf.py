@@ -50,7 +50,7 @@ autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 
 html_static_path = ["_static"]
-html_css_files = ["mathml.css"]
+html_css_files = ["mathml.css", "phone.css"]
 html_math_renderer = "mathml"
 
 # What a MathML element of two or three arguments must have

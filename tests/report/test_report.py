@@ -197,6 +197,8 @@ def test_pictures_and_pages_are_written(run, report):
     overview = (run / "report" / "index.html").read_text()
     for text in [*QUANTITIES, *PICTURES, "structures.html"]:
         assert text in overview
+    parts = ["<table>", "parity.png", "training.png", "structures.html"]
+    assert sorted(parts, key=overview.index) == parts
     assert not (run / "report" / "learning-curve.png").exists()
 
 
@@ -220,8 +222,9 @@ def test_arrows_are_the_vectors(run, workplace, page):
     scale = np.linalg.norm(arrows[is_known]) / np.linalg.norm(mu[is_known])
     np.testing.assert_allclose(arrows[is_known], scale * mu[is_known], atol=1e-6)
     np.testing.assert_allclose(arrows[~is_known], 0.0, atol=1e-5)
-    for frame, arrow in zip(frames, drawn):
-        np.testing.assert_allclose(arrow["position"], frame.get_center_of_mass())
+    predicted = page["shapes"]["mtt::mu predicted"]["parameters"]["structure"]
+    for arrow, other in zip(drawn, predicted):
+        assert arrow["position"] == other["position"]
 
     forces = page["shapes"]["forces reference"]["parameters"]["atom"]
     spherical = page["shapes"]["mtt::field reference"]["parameters"]["atom"]
@@ -233,6 +236,28 @@ def test_arrows_are_the_vectors(run, workplace, page):
     for arrows in (forces, spherical):
         scale = np.linalg.norm(arrows) / np.linalg.norm(expected)
         np.testing.assert_allclose(arrows, scale * expected, atol=1e-6)
+
+
+def test_arrows_are_not_hidden(run, workplace, page):
+    """They start in the center, or beyond all atoms if these would hide half of one."""
+    started = []
+    shapes = [page["shapes"][f"mtt::mu {kind}"] for kind in ("reference", "predicted")]
+    drawn = [shape["parameters"]["structure"] for shape in shapes]
+    for frame, *arrows in zip(in_order(run, workplace), *drawn):
+        vectors = np.array([arrow["vector"] for arrow in arrows])
+        lengths = np.linalg.norm(vectors, axis=1)
+        if np.isnan(frame.info["mu"]).any():
+            vectors, lengths = vectors[1:], lengths[1:]
+        start = arrows[0]["position"] - frame.get_center_of_mass()
+        direction = vectors.sum(axis=0)
+        direction = direction / np.linalg.norm(direction)
+        np.testing.assert_allclose(np.cross(start, direction), 0.0, atol=1e-6)
+        along = (frame.positions - frame.get_center_of_mass()) @ direction
+        beyond = along.max() + 0.4  # Å, the radius of an atom
+        is_beyond = lengths.min() < 2 * beyond
+        assert start @ direction == pytest.approx(beyond if is_beyond else 0.0)
+        started.append(is_beyond)
+    assert any(started)
 
 
 def test_ellipsoids_have_the_roots_of_the_eigenvalues(run, workplace, page):
@@ -283,6 +308,53 @@ def test_first_view_shows_arrows_and_ellipsoids(run, workplace, page):
     to_eye = [camera["eye"][x] - camera["center"][x] for x in "xyz"]
     np.testing.assert_allclose(up, vector / length, atol=1e-6)
     np.testing.assert_allclose(np.dot(up, to_eye), 0.0, atol=1e-6)
+
+
+def test_worst_structures_are_linked(run, workplace, report, page):
+    """Ordered by their error in multiples of the RMSE of all, each with a view."""
+    overview = (run / "report" / "index.html").read_text()
+    rows = re.findall(
+        r'<a href="structures.html#(\d+)">\1</a></td><td>(\w+)</td><td>(.+?)</td>'
+        r'<td class="number">(\S+?)</td><td>.*?</td><td class="number">(\S+?)</td>',
+        overview,
+    )
+    frames = in_order(run, workplace)
+    assert sorted(int(number) for number, *_ in rows) == list(range(len(frames)))
+    multiples = [float(row[-1]) for row in rows]
+    assert multiples == sorted(multiples, reverse=True) and multiples[0] > 1
+    for number, formula, quantity, rmse, multiple in rows:
+        assert formula == frames[int(number)].get_chemical_formula()
+        overall = table(report)[quantity][2]
+        assert float(multiple) == pytest.approx(float(rmse) / overall, abs=0.051)
+    # mtt::mu is a vector: the RMSE of a structure is the norm of its error over √3
+    errors = np.array(page["properties"]["mtt::mu error"]["values"], dtype=float)
+    known = np.isfinite(errors)
+    worst = np.sqrt(np.mean(errors[known] ** 2) / 3)
+    assert worst == pytest.approx(table(report)["mtt::mu"][2], rel=1e-3)
+    for number, _, quantity, rmse, _ in rows:
+        if quantity == "mtt::mu":
+            expected = errors[int(number)] / np.sqrt(3)
+            assert float(rmse) == pytest.approx(expected, rel=1e-3)
+
+
+def test_page_has_at_most_200_structures_and_all_that_are_linked(tmp_path):
+    structures = pytest.importorskip(STRUCTURES)
+    from metatrain_scalar_tensor.report.evaluation import Block, Evaluation
+
+    frames = molecules(1) * 500
+    mu = np.random.default_rng(0).normal(size=(500, 3, 1))
+    samples = np.arange(500)[:, None]
+    block = Block("mu", "mu", {"_": 0}, "e*A", samples, mu + 0.1, mu)
+    linked = [3, 4, 5, 333]
+    structures.write_structures(Evaluation(frames, [block]), "many", linked, tmp_path)
+    data = json.loads(gzip.decompress((tmp_path / "structures.json.gz").read_bytes()))
+    numbers = np.array(data["properties"]["number"]["values"], dtype=int)
+    assert len(numbers) <= 200 and set(linked) <= set(numbers)
+    references = np.array(data["properties"]["mu reference"]["values"])
+    np.testing.assert_allclose(references, np.linalg.norm(mu[numbers, :, 0], axis=1))
+    html = (tmp_path / "structures.html").read_text()
+    views = json.loads(re.search(r"const view = \((.*)\)\[location", html)[1])
+    assert [views[str(n)]["pinned"] for n in numbers] == list(range(len(numbers)))
 
 
 CHROMIUM = shutil.which("chromium")

@@ -83,7 +83,8 @@ def shortened(path):
         if "finetune" not in architecture.training:
             model = architecture.get("model", {})
             architecture.model = OmegaConf.merge(model, SMALL_MODEL)
-        architecture.training.num_epochs = 1
+        training = architecture.training
+        training.num_epochs = min(training.get("num_epochs", 1), 1)
     return options
 
 

@@ -1,11 +1,11 @@
-"""Errors of predictions, and a table of them."""
+"""Errors of predictions, a table of them, and the structures with the largest ones."""
 
 from dataclasses import dataclass
 from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from .evaluation import Evaluation
+from .evaluation import Block, Evaluation
 
 
 @dataclass
@@ -57,6 +57,67 @@ def error_table(evaluation: Evaluation) -> Dict[str, Errors]:
         quantity: errors([(b.predicted, b.reference) for b in blocks], blocks[0].unit)
         for quantity, blocks in evaluation.quantities().items()
     }
+
+
+def rmse_of_structures(blocks: Sequence[Block], number: int) -> np.ndarray:
+    """The error of one quantity in every structure.
+
+    :param blocks: all blocks of the quantity.
+    :param number: of structures.
+    :return: the RMSE over the values of a structure, ``(structures,)``; NaN for those
+        without a reference.
+    """
+    total, count = np.zeros(number), np.zeros(number)
+    for block in blocks:
+        squares = (block.predicted - block.reference).reshape(len(block.samples), -1)
+        squares = squares**2
+        np.add.at(total, block.samples[:, 0], np.nansum(squares, axis=1))
+        np.add.at(count, block.samples[:, 0], np.isfinite(squares).sum(axis=1))
+    return np.sqrt(np.divide(total, count, np.full(number, np.nan), where=count > 0))
+
+
+@dataclass
+class Outlier:
+    """A structure, and the quantity in which it is worst."""
+
+    structure: int
+    """Counted from 0, over all data."""
+    formula: str
+    quantity: str
+    rmse: float
+    """Over the values of the quantity in this structure, in its unit."""
+    unit: str
+    ratio: float
+    """``rmse`` in multiples of the RMSE over all structures."""
+
+
+def outliers(
+    evaluation: Evaluation, table: Dict[str, Errors], number: int = 10
+) -> List[Outlier]:
+    """The structures with the largest errors.
+
+    Errors of different quantities are compared in multiples of the RMSE of each.
+
+    :param evaluation: predictions and references.
+    :param table: the errors of the quantities.
+    :param number: at most so many structures.
+    :return: the worst first.
+    """
+    structures = evaluation.structures
+    found: Dict[int, Outlier] = {}
+    for quantity, blocks in evaluation.quantities().items():
+        overall = table[quantity].rmse
+        if not overall > 0:  # without references, or exact
+            continue
+        rmses = rmse_of_structures(blocks, len(structures))
+        for i in np.flatnonzero(np.isfinite(rmses)).tolist():
+            ratio = float(rmses[i] / overall)
+            if i not in found or ratio > found[i].ratio:
+                formula = structures[i].get_chemical_formula()
+                found[i] = Outlier(
+                    i, formula, quantity, float(rmses[i]), blocks[0].unit, ratio
+                )
+    return sorted(found.values(), key=lambda outlier: -outlier.ratio)[:number]
 
 
 COLUMNS = ["target", "values", "MAE", "RMSE", "unit", "% of std. dev."]

@@ -108,7 +108,7 @@ def _parity(panel: Axes, quantity: str, blocks: List[Block], errors: Errors) -> 
         rasterized=True,
     )
     rmse = f"{errors.rmse:.3g} {errors.unit}".strip()
-    percent = "" if np.isnan(errors.percent) else f", {errors.percent:.3g} % of std"
+    percent = "" if np.isnan(errors.percent) else f"\n{errors.percent:.3g} % of std"
     panel.set_title(f"{quantity}\nRMSE {rmse}{percent}", fontsize="medium")
     unit = f" ({errors.unit})" if errors.unit else ""
     panel.set(xlabel=f"reference{unit}", ylabel=f"predicted{unit}")

@@ -10,8 +10,8 @@ Both are to be seen where prediction and reference are alike: a reference is a t
 arrow, or three rings around an ellipsoid, within a wide or solid prediction that can be
 looked through.
 
-They are drawn at the atoms, or at the center of mass. Of several properties the first
-is drawn.
+They are drawn at the atoms, or at the center of mass. Arrows that atoms would hide
+start where these end. Of several properties the first is drawn.
 """
 
 from dataclasses import dataclass
@@ -59,6 +59,10 @@ class Drawing:
     """What 1 Å of the drawing is."""
     shapes: Dict[str, Dict[str, Any]]
     """Reference and prediction, in the form of chemiscope, by the names of the menu."""
+    starts: np.ndarray
+    """Where the shapes are, in Å: ``(structures | atoms, 3)``."""
+    vectors: np.ndarray
+    """Of arrows, in Å: ``(2, structures | atoms, 3)``; NaN where there is none."""
 
 
 def drawings(evaluation: Evaluation) -> List[Drawing]:
@@ -81,6 +85,11 @@ def drawings(evaluation: Evaluation) -> List[Drawing]:
         if scale is None:
             continue
         shapes: Dict[str, Dict[str, Any]] = {}
+        starts = _centers(evaluation, place)
+        vectors = np.empty((len(KINDS), 0, 3))
+        if form == "arrow":
+            vectors = scale * np.stack([tensors[kind] for kind in KINDS])
+            starts = _off_atoms(evaluation, place, starts, vectors)
         for kind in KINDS:
             color, color_if_negative = COLORS[kind], COLORS_IF_NEGATIVE[kind]
             style: Dict[str, Any] = {"color": color}
@@ -88,16 +97,15 @@ def drawings(evaluation: Evaluation) -> List[Drawing]:
             if form == "arrow":
                 length = typical * float(np.median(radii))
                 style.update(_arrow_style(RADIUS[place] * WIDTH[kind] * length))
-                drawn = _arrows(tensors[kind], scale)
+                drawn = _arrows(scale * tensors[kind])
             elif kind == "predicted":
                 drawn = _ellipsoids(tensors[kind], scale, color_if_negative)
             else:
                 chemiscope_form = "cylinders"
                 style = {"colors": color, "radii": RING[place]}
                 drawn = _rings(tensors[kind], scale, color_if_negative, SEGMENTS[place])
-            if place == "structure":
-                for shape, structure in zip(drawn, evaluation.structures):
-                    shape["position"] = structure.get_center_of_mass().tolist()
+            for shape, start in zip(drawn, starts):
+                shape["position"] = start.tolist()
             shapes[f"{target} {kind}"] = {
                 "kind": chemiscope_form,
                 "parameters": {"global": style, place: drawn},
@@ -105,7 +113,7 @@ def drawings(evaluation: Evaluation) -> List[Drawing]:
         unit, power = blocks[0].unit, 1 if form == "arrow" else 2
         length_unit = f"1 Å{'²' * (power == 2)}"
         text = f"{length_unit} is {scale**-power:.3g} {unit}".strip()
-        result.append(Drawing(target, form, place, text, shapes))
+        result.append(Drawing(target, form, place, text, shapes, starts, vectors))
     return result
 
 
@@ -167,6 +175,40 @@ def extents(evaluation: Evaluation, place: Place) -> np.ndarray:
     )
 
 
+def _centers(evaluation: Evaluation, place: Place) -> np.ndarray:
+    """Centers of mass, or positions of atoms: ``(structures | atoms, 3)``."""
+    structures = evaluation.structures
+    if place == "atom":
+        return np.concatenate([structure.positions for structure in structures])
+    return np.array([structure.get_center_of_mass() for structure in structures])
+
+
+def _off_atoms(
+    evaluation: Evaluation, place: Place, centers: np.ndarray, vectors: np.ndarray
+) -> np.ndarray:
+    """Where arrows start: in the centers, or beyond atoms that would hide half of one.
+
+    Reference and prediction start at the same point, for comparison.
+
+    :param centers: ``(structures | atoms, 3)``
+    :param vectors: ``(2, structures | atoms, 3)``, in Å, as the result.
+    """
+    starts = centers.copy()
+    hiding = [structure.positions for structure in evaluation.structures]
+    if place == "atom":
+        hiding = [position[None] for position in centers]
+    for i, positions in enumerate(hiding):
+        known = vectors[np.isfinite(vectors[:, i]).all(axis=1), i]  # (1 | 2, 3)
+        direction = known.sum(axis=0)
+        if np.linalg.norm(direction) < INVISIBLE:
+            continue
+        direction = direction / np.linalg.norm(direction)
+        reach = ATOM + np.max((positions - centers[i]) @ direction)
+        if np.linalg.norm(known, axis=1).min() < 2 * reach:
+            starts[i] += reach * direction
+    return starts
+
+
 def _scale(
     tensors: Tensors, radii: np.ndarray, typical: float, largest: float
 ) -> Optional[float]:
@@ -194,12 +236,12 @@ def _arrow_style(radius: float) -> Dict[str, float]:
     return style
 
 
-def _arrows(vectors: np.ndarray, scale: float) -> List[Dict[str, Any]]:
+def _arrows(vectors: np.ndarray) -> List[Dict[str, Any]]:
     """Arrows; those of missing vectors, or without a direction, can't be seen."""
     invisible = {"vector": [0, 0, INVISIBLE], **_arrow_style(INVISIBLE)}
     return [
         {"vector": v.tolist()} if np.linalg.norm(v) > INVISIBLE else dict(invisible)
-        for v in scale * vectors
+        for v in vectors
     ]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from .data import ReportError, read_data
-from .errors import as_text, error_table
+from .errors import as_text, error_table, outliers
 from .evaluation import evaluate
 from .overview import write_overview
 from .run import Run, newest_run
@@ -45,7 +45,9 @@ def write_reports(
             plot_learning_curve(results, r.title, r.new_file("learning-curve.png"))
     print("\nWritten:")
     for r in reports:
-        page = write_overview(r.title, r.run.folder, r.table, r.files, r.folder)
+        page = write_overview(
+            r.title, r.run.folder, r.table, r.worst, r.files, r.folder
+        )
         for path in [page, *r.files]:
             print(f"  {path}")
 
@@ -73,6 +75,7 @@ class _Report:
         self.title = compared.description
         evaluation = evaluate(run.load_model(), compared, quiet)
         self.table = error_table(evaluation)
+        self.worst = outliers(evaluation, self.table)
         print(f"\n{run.folder}, model {run.model_file.name}\n{self.title}")
         print(as_text(self.table))
 
@@ -94,7 +97,8 @@ class _Report:
         except ModuleNotFoundError:
             print(f"No page of the structures: it needs chemiscope, {INSTALL}")
         else:
-            self.files += write_structures(evaluation, self.title, folder)
+            linked = [outlier.structure for outlier in self.worst]
+            self.files += write_structures(evaluation, self.title, linked, folder)
 
     def new_file(self, name: str) -> Path:
         """The path of a file that is about to be written."""
