@@ -17,6 +17,8 @@ def test_example(tmp_path, monkeypatch, capsys):
     """All its steps, with little of everything and a cheaper method."""
     pytest.importorskip("pyscf")
     monkeypatch.syspath_prepend(EXAMPLE)
+    # other examples have a module of this name, too
+    monkeypatch.delitem(sys.modules, "make_data", raising=False)
     import compare
     import make_data
     import reference

@@ -109,7 +109,7 @@ def test_targets_that_the_composition_explains(what, precision, caplog):
     assert "explains the target 'mtt::mu'" not in caplog.text
     scales = model.baseline.scaler.model.scales["mtt::y"].block().values
     assert scales.tolist() == [[1.0]]
-    for weights in model.model.heads()["mtt::y"].blocks.parameters():
+    for weights in model.model.heads()["mtt::y"].last_weights():
         assert not weights.any()
 
 
@@ -159,5 +159,5 @@ def test_energies_that_do_not_vary_have_forces_to_learn():
     [[scale]] = model.baseline.scaler.model.scales["energy"].block().values.tolist()
     assert scale == pytest.approx(np.sqrt((forces**2).mean()), rel=0.1)  # trained on 18
     assert all(
-        weights.any() for weights in model.model.heads()["energy"].blocks.parameters()
+        weights.any() for weights in model.model.heads()["energy"].last_weights()
     )

@@ -129,7 +129,7 @@ def test_what_the_features_can_say_is_found(kind, sample_kind):
     write(torch.randn(num_samples, num_values).double())
     teacher = solved("teacher", {"mtt::y": target}, solve_heads=False, **training)
     for head in teacher.model.heads().values():
-        for weights in head.blocks.parameters():
+        for weights in head.last_weights():
             torch.nn.init.normal_(weights)
     values = predict(teacher, frames, ["mtt::y"], sample_kind)["mtt::y"].block().values
     write(values.detach().flatten(1))
@@ -218,7 +218,7 @@ def test_forces_and_stress_that_the_features_can_say_are_found():
         "max_radial": 0,
     }
     teacher = solved("teacher", targets, solve_heads=False, **training)
-    for weights in teacher.model.heads()["energy"].blocks.parameters():
+    for weights in teacher.model.heads()["energy"].last_weights():
         torch.nn.init.normal_(weights)
     expected = results_of(teacher, frames)
     write(expected)

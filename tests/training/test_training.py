@@ -141,8 +141,10 @@ def test_loss_weights_are_those_of_the_options(tmp_path):
     )["model_state_dict"]
 
     def changed(target):
-        prefix = f"heads.{target}.blocks"
-        names = [n for n in before if prefix in n and "members" not in n]
+        prefixes = [f"heads.{target}.{part}." for part in ("coefficients", "blocks")]
+        names = [n for n in before if any(prefix in n for prefix in prefixes)]
+        names = [name for name in names if "members" not in name]
+        assert len(names) > 0
         return [not torch.equal(before[name], after[name]) for name in names]
 
     assert all(changed("mtt::mu"))

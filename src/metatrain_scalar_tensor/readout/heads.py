@@ -145,9 +145,13 @@ class TargetHead(torch.nn.Module):
     @torch.no_grad()
     def predict_zero(self) -> None:
         """Set all coefficients to zero, for targets with nothing left to learn."""
-        for module in (self.coefficients, *self.blocks):
-            for weights in module.parameters():
-                weights.zero_()
+        for weights in self.last_weights():
+            weights.zero_()
+
+    @torch.jit.unused
+    def last_weights(self) -> List[torch.nn.Parameter]:
+        """The weights that the target is linear in."""
+        return [*self.coefficients.parameters(), *self.blocks.parameters()]
 
     @torch.jit.export
     def last_layer_features(self, features: torch.Tensor) -> torch.Tensor:

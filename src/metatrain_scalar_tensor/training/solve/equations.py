@@ -99,10 +99,10 @@ class _Collector:
         self.num_components = num_components
         self.readouts: Dict[str, Any] = dict(runner.module.model.readouts.items())
         max_equations = runner.hypers["max_equations"]
-        self.rows = {
-            name: [Rows(max_equations) for _ in range(head.coefficients.num_kinds)]
-            for name, head in heads.items()
-        }
+        self.rows: Dict[str, List[Rows]] = {}
+        for name, head in heads.items():
+            num_kinds = head.coefficients.num_kinds
+            self.rows[name] = [Rows(max_equations, num_kinds) for _ in range(num_kinds)]
 
     def add(self, batch: Batch) -> None:
         """Add the equations of a batch."""

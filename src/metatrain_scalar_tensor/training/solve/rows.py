@@ -6,6 +6,7 @@ import torch
 
 
 MAX_NUMBERS = 2**27  # in the left sides of one symmetry: 1 GiB
+MAX_OF_ALL_KINDS = 2**29  # the same for all kinds of centers together
 
 
 class Rows:
@@ -22,10 +23,13 @@ class Rows:
     Of too many samples, some are chosen at random.
 
     :param max_equations: largest number of equations or weights, whichever is smaller.
+    :param num_kinds: number of kinds of centers that have equations of their own, which
+        share the memory.
     """
 
-    def __init__(self, max_equations: int) -> None:
+    def __init__(self, max_equations: int, num_kinds: int = 1) -> None:
         self.max_equations = max_equations
+        self.max_numbers = min(MAX_NUMBERS, MAX_OF_ALL_KINDS // num_kinds)
         self.x: Dict[str, List[torch.Tensor]] = {}
         """For every symmetry, ``(samples, 2λ + 1, tensors · features)``, in parts"""
         self.y: Dict[Tuple[int, int], List[torch.Tensor]] = {}
@@ -78,4 +82,4 @@ class Rows:
         """
         rows, columns = self.num_samples * shape[1], shape[2]
         is_slow = min(rows, columns) > self.max_equations
-        return is_slow or rows * columns > MAX_NUMBERS
+        return is_slow or rows * columns > self.max_numbers
