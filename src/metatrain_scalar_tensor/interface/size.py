@@ -25,7 +25,8 @@ REMEDIES: Dict[str, str] = {
     "neighbor_sum": "'neighbors' of 'model.tensor_basis'",
     "atom_pairs": "'num_channels' of 'model.atom_pairs'",
     "readouts": "'num_channels' or 'gradients' of 'model.tensor_basis', "
-    "'num_neurons_per_layer' of 'model.network', or the properties of the targets",
+    "'num_neurons_per_layer' of 'model.network', or the properties of the targets; for "
+    "pairs of many atomic types, set 'type' of 'model.species' to tensor_reduced",
 }
 
 
