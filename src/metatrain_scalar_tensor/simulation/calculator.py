@@ -40,7 +40,8 @@ def metatomic_calculator(model: Model) -> "MetatomicCalculator":
         return model
     if isinstance(model, (str, Path)):
         model = load_exported(model)
-    return MetatomicCalculator(model)
+    # forces and stress when they are asked for: molecules have no volume, and no stress
+    return MetatomicCalculator(model, do_gradients_with_energy=False)
 
 
 class TensorCalculator(Calculator):
