@@ -9,6 +9,8 @@ import ase.units
 import numpy as np
 from electronic import Method, vibrations
 
+from metatrain_scalar_tensor.simulation.spectra import INVERSE_CM
+
 
 MOLECULES = {"water": "H2O", "ethanol": "CH3CH2OH"}
 
@@ -48,7 +50,7 @@ def thermal(
     wavenumbers, modes = vibrations(atoms, method)
     print(f"{atoms.symbols}: wavenumbers {wavenumbers.round(1)} 1/cm", flush=True)
     # in ASE's units of inverse time: normal coordinates are in √amu Å
-    frequencies = 2 * np.pi * 100 * ase.units._c / ase.units.second * wavenumbers
+    frequencies = INVERSE_CM * wavenumbers
     deviations = np.sqrt(ase.units.kB * temperature) / frequencies
     while True:
         frame = atoms.copy()

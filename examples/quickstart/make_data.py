@@ -23,6 +23,8 @@ import ase.units
 import numpy as np
 from vibrations import derivatives, intensities, normal_modes
 
+from metatrain_scalar_tensor.simulation.spectra import INVERSE_CM
+
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.append(str(PROJECT / "examples" / "water-spectra"))
@@ -72,8 +74,7 @@ def main() -> None:
         lines = intensities(vibrations, *tensors)
         harmonic[name] = {kind: values.tolist() for kind, values in lines.items()}
         # Normal coordinates have kT / ω² as their variance, in amu Å²
-        frequencies = 2 * np.pi * 100 * ase.units._c / ase.units.second
-        frequencies = frequencies * lines["wavenumber"]
+        frequencies = INVERSE_CM * lines["wavenumber"]
         spreads = np.sqrt(ase.units.kB * TEMPERATURE) / frequencies
         modes = vibrations.get_modes(all_atoms=True)[-len(spreads) :]
         molecules[name] = (atoms, spreads[:, None, None] * modes)

@@ -8,12 +8,17 @@ from typing import Callable, Dict, Tuple
 
 import ase
 import numpy as np
-import scipy.constants as si
 from ase.vibrations import VibrationsData
+
+from metatrain_scalar_tensor.simulation.spectra import (
+    INFRARED,
+    anisotropic,
+    isotropic,
+    raman_activity,
+)
 
 
 STEP = 0.005  # Å, of the central differences
-INFRARED = si.N_A * si.e**2 / (12 * si.epsilon_0 * si.c**2 * si.atomic_mass) / 1000
 
 # Forces in eV/Å, (atoms, 3), dipole in e Å, (3,), and polarizability in Å³, (3, 3)
 Response = Callable[[ase.Atoms], Tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -72,10 +77,8 @@ def intensities(
     modes = modes[-number:].reshape(number, -1)  # (modes, 3 atoms) in 1/√amu
     mu = modes @ dipole  # (modes, 3) in e/√amu
     alpha = np.einsum("qx,xij->qij", modes, polarizability)  # in Å²/√amu
-    mean = np.trace(alpha, axis1=1, axis2=2) / 3
-    rest = alpha - mean[:, None, None] * np.eye(3)
     return {
         "wavenumber": energies[-number:].real / ase.units.invcm,
         "infrared": INFRARED * (mu**2).sum(1),
-        "raman": 45 * mean**2 + 7 * 1.5 * (rest**2).sum((1, 2)),
+        "raman": raman_activity(isotropic(alpha) ** 2, anisotropic(alpha) ** 2),
     }

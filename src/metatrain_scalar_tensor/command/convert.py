@@ -6,6 +6,8 @@ from typing import Any, Dict, List, Tuple
 import ase.io
 import numpy as np
 
+from ..programs.symmetric import nine_of_six
+
 
 ORDERS: Dict[str, Tuple[str, ...]] = {
     "voigt": ("xx", "yy", "zz", "yz", "xz", "xy"),
@@ -28,8 +30,7 @@ def convert(file: Path, output: Path, keys: List[str], order: str) -> None:
     :raises OSError: if a file can't be read or written.
     """
     frames = ase.io.read(file, ":")
-    place = {pair: i for i, pair in enumerate(ORDERS[order])}
-    nine = [place["".join(sorted(a + b))] for a in "xyz" for b in "xyz"]
+    nine = nine_of_six(ORDERS[order])
     for key in keys:
         number = 0
         for i, atoms in enumerate(frames):

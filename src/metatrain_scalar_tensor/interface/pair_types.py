@@ -25,7 +25,7 @@ def zero_unseen_pairs(model: ScalarTensor, name: str, datasets: Datasets) -> Non
     num_kinds = head.coefficients.num_kinds
     if num_kinds == 1:
         return
-    seen = _seen_kinds(model.atomic_types, name, datasets)
+    seen = _seen_kinds(model, name, datasets)
     if head.exchange is not None:
         seen |= {_opposite(kind, len(model.atomic_types)) for kind in seen}
     linear = [block.linear for block in head.blocks if block.linear is not None]
@@ -51,19 +51,20 @@ def _opposite(kind: int, num_types: int) -> int:
     return num_types * second + first
 
 
-def _seen_kinds(atomic_types: List[int], name: str, datasets: Datasets) -> Set[int]:
-    """The kinds of the pairs in the data, as in :class:`AtomPairs`."""
-    table = torch.full([max(atomic_types) + 1], -1)
-    table[torch.tensor(atomic_types)] = torch.arange(len(atomic_types))
+def _seen_kinds(model: ScalarTensor, name: str, datasets: Datasets) -> Set[int]:
+    """The kinds of the pairs in the data."""
+    atom_pairs: Any = model.model.atom_pairs
     seen: Set[int] = set()
     samples: Any = itertools.chain.from_iterable(datasets)  # type: ignore[arg-type]
     for sample in samples:
         if name in sample._fields:
-            types = table[sample.system.types.to(torch.int64)]
+            types = model.read.types(
+                [sample.system.to(model.read.index_of_type.device)]
+            ).cpu()
             for block in sample[name].blocks():
                 first, second = (
                     types[block.samples.column(f"{which}_atom").to(torch.int64)]
                     for which in ("first", "second")
                 )
-                seen |= set((len(atomic_types) * first + second).tolist())
+                seen |= set(atom_pairs.kinds_of(first, second).tolist())
     return seen

@@ -10,6 +10,8 @@ import ase.io
 import numpy as np
 from ase.units import Bohr
 
+from .symmetric import symmetric_matrix
+
 
 def read(path: Path, text: str) -> Tuple[ase.Atoms, Dict[str, np.ndarray]]:
     """Read an output file.
@@ -24,7 +26,7 @@ def read(path: Path, text: str) -> Tuple[ase.Atoms, Dict[str, np.ndarray]]:
     tensors: Dict[str, np.ndarray] = {}
     for line in re.findall(r"\| Polarizability:--->(.*)", text):
         # F10.5: numbers of a hundred and more have no space before them
-        xx, yy, zz, xy, xz, yz = map(float, re.findall(r"-?\d+\.\d{1,5}", line))
-        alpha = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+        six = re.findall(r"-?\d+\.\d{1,5}", line)
+        alpha = symmetric_matrix(six, "xx yy zz xy xz yz")
         tensors["alpha"] = alpha * Bohr**3
     return atoms, tensors

@@ -9,6 +9,8 @@ import ase.io
 import numpy as np
 from ase.units import Bohr
 
+from .symmetric import symmetric_matrix
+
 
 def read(path: Path, text: str) -> Tuple[ase.Atoms, Dict[str, np.ndarray]]:
     """Read an output file of a calculation with ``NoSymm``.
@@ -28,8 +30,8 @@ def read(path: Path, text: str) -> Tuple[ase.Atoms, Dict[str, np.ndarray]]:
     tensors: Dict[str, np.ndarray] = {}
     for line in re.findall(r"Exact polarizability:(.*)", text):
         # in columns, which may be without a space between them
-        xx, xy, yy, xz, yz, zz = map(float, re.findall(r"-?\d+\.\d{3}", line))
-        alpha = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+        six = re.findall(r"-?\d+\.\d{3}", line)
+        alpha = symmetric_matrix(six, "xx xy yy xz yz zz")
         tensors["alpha"] = alpha * Bohr**3
     shieldings = re.findall(
         r"^\s+(\d+)\s+[A-Z][a-z]?\s+Isotropic\s*=.*\n((?:.*\n){3})", text, re.MULTILINE

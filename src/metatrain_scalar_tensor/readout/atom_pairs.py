@@ -172,10 +172,19 @@ class AtomPairs(torch.nn.Module):
         hidden = hidden + self.first_features(features).index_select(0, i)
         hidden = hidden + self.second_features(features).index_select(0, j)
         opposite = opposite_pairs(i, j, torch.cat(pairs.shifts))
-        kinds = torch.zeros_like(i)
-        if self.num_types > 1:
-            kinds = self.num_types * structures.types[i] + structures.types[j]
+        kinds = self.kinds_of(structures.types[i], structures.types[j])
         features = self.network(hidden)
         functions = torch.nn.functional.silu(self.functions(normalised))
         all_scalars = torch.cat([normalised, functions], dim=1)
         return PairFeatures(features, all_scalars, of_pairs, i, kinds, opposite)
+
+    @torch.jit.export
+    def kinds_of(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """Index of the ordered pair of types; 0 if they are not distinguished.
+
+        :param first: index of the type of the first atom of every pair, ``(pairs,)``
+        :param second: likewise of the second.
+        """
+        if self.num_types == 1:
+            return torch.zeros_like(first)
+        return self.num_types * first + second

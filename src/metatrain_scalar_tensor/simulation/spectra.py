@@ -119,6 +119,16 @@ def anisotropic(alpha: np.ndarray) -> np.ndarray:
     return alpha - isotropic(alpha)[..., None, None] * np.eye(3)
 
 
+def raman_activity(mean: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    r"""The activity :math:`45 a'^2 + 7 \gamma'^2`, of squared derivatives.
+
+    :param mean: of the isotropic polarizability, ``(n,)``
+    :param rest: of the anisotropic one, ``(n, 3, 3)``: γ'² = 3/2 of their sum
+    :return: ``(n,)``
+    """
+    return 45 * mean + 7 * 1.5 * rest.sum((-2, -1))
+
+
 def raman(
     mean: np.ndarray,
     rest: np.ndarray,
@@ -140,7 +150,7 @@ def raman(
     :param laser: wavelength in nm
     :return: ``(n,)``
     """
-    activity = 45 * mean + 7 * 1.5 * rest.sum((-2, -1))
+    activity = raman_activity(mean, rest)
     nu = np.maximum(wavenumbers, 1.0)
     thermal = 1 - np.exp(-nu * units.invcm / (units.kB * temperature))
     return (1 - nu * laser / 1e7) ** 4 * (1000 / nu) * activity / thermal

@@ -80,7 +80,6 @@ class _Known(NamedTuple):
     """``(samples · components, columns)``"""
     y: torch.Tensor
     """``(samples · components, properties)``; may be NaN"""
-    num_components: int
 
 
 def _draw_ensemble(
@@ -105,7 +104,6 @@ def _draw_ensemble(
                 known = _Known(
                     values.of_symmetry(symmetry),
                     y[:, problem.properties],
-                    problem.place.num_components,
                 )
             factors += _draw(problem, number, known, generator)
         if len(factors) > 0:
@@ -156,7 +154,7 @@ def _draw(
         factor = None
         if known is not None:
             errors = known.x @ weights[:, k] - known.y[:, k]
-            factor = calibrate(errors, known.x @ delta, known.num_components)
+            factor = calibrate(errors, known.x @ delta, place.num_components)
         if factor is None:
             factor = _cross_validated(ridge, solution, problem.y, k)
         for m, difference in enumerate(delta.split(1, dim=1)):

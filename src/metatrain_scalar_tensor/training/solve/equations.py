@@ -30,7 +30,7 @@ class Seen(NamedTuple):
     """Index of each pair with its atoms exchanged, ``None`` for atoms"""
 
 
-Sides = Tuple[Dict[str, torch.Tensor], Dict[Tuple[int, int], torch.Tensor]]
+Equations = Tuple[Dict[str, torch.Tensor], Dict[Tuple[int, int], torch.Tensor]]
 
 
 @contextmanager
@@ -117,12 +117,13 @@ class _Collector:
             factor = factors[name].block(0)
             gradients = batch.targets[name].block(0).gradients_list()
             has_gradients = len(gradients) > 0 and self.num_components > 0
+            sides = self._sides(batch, name, factors[name], seen)
             samples_of_kinds = self._samples(name, batch, seen)
             for rows, samples in zip(self.rows[name], samples_of_kinds, strict=True):
                 if len(samples) == 0:
                     continue
                 chosen = samples[rows.choose(len(samples))]
-                x, y = self._sides(batch, name, factors[name], seen, chosen)
+                x, y = sides.of(chosen)
                 if has_gradients:  # weighted as in the loss
                     size = self._size(batch, name, factor.values)[chosen]
                     x, y = {SCALARS: size * x[SCALARS]}, {(0, 0): size * y[0, 0]}
@@ -175,20 +176,14 @@ class _Collector:
         rows.add({SCALARS: slopes[chosen, None]}, {(0, 0): values[chosen, None, None]})
 
     def _sides(
-        self,
-        batch: Batch,
-        name: str,
-        factors: TensorMap,
-        seen: Dict[str, Seen],
-        chosen: torch.Tensor,
-    ) -> Sides:
-        """Left sides for every symmetry, and right sides for every block and irrep.
+        self, batch: Batch, name: str, factors: TensorMap, seen: Dict[str, Seen]
+    ) -> "_Sides":
+        """What the equations of a target are made of.
 
         :param batch: the structures and their targets.
         :param name: the target.
         :param factors: from the output of the network to the target in the loss.
         :param seen: scalars and density of the centers.
-        :param chosen: the samples that are wanted.
         """
         head, target = self.heads[name], batch.targets[name]
         is_of_pairs = name in self.readouts["atom_pair"].heads
@@ -198,14 +193,35 @@ class _Collector:
         if target.block(0).samples.names == ["system"]:
             num_atoms = [len(system) for system in batch.systems]
         features = head.last_layer_features(centers.features)
-        x: Dict[str, torch.Tensor] = {}
+        left: Dict[str, Tuple[torch.Tensor, torch.Tensor]] = {}
         bases = self.readouts[center].bases(density, head.basis_names)
         for symmetry, tensors in bases.items():
             columns = features
             if symmetry == SCALARS:
                 columns = _columns_of_scalars(head, features, centers)
-            x[symmetry] = _left_side(columns, tensors, chosen, num_atoms)
-        return x, _right_sides(head, target, factors, opposite, chosen, num_atoms)
+            left[symmetry] = (columns, tensors)
+        right = _right_sides(head, target, factors, opposite, num_atoms)
+        return _Sides(left, right, num_atoms)
+
+
+class _Sides(NamedTuple):
+    """Both sides of the equations of a target, for all samples of a batch."""
+
+    left: Dict[str, Tuple[torch.Tensor, torch.Tensor]]
+    """For every symmetry columns ``(centers, f)`` and tensors ``(centers, 2λ + 1, b)``
+    """
+    right: Dict[Tuple[int, int], torch.Tensor]
+    """For every block and irrep ``(samples, 2λ + 1, properties)``"""
+    num_atoms: List[int]
+    """Of the structures, empty for samples that are centers"""
+
+    def of(self, chosen: torch.Tensor) -> Equations:
+        """Left and right sides of some samples."""
+        x = {
+            symmetry: _left_side(columns, tensors, chosen, self.num_atoms)
+            for symmetry, (columns, tensors) in self.left.items()
+        }
+        return x, {irrep: y[chosen].cpu() for irrep, y in self.right.items()}
 
 
 def _columns_of_scalars(
@@ -261,7 +277,6 @@ def _right_sides(
     target: TensorMap,
     factors: TensorMap,
     opposite: Optional[torch.Tensor],
-    chosen: torch.Tensor,
     num_atoms: List[int],
 ) -> Dict[Tuple[int, int], torch.Tensor]:
     """The irreps of a target in units of the network.
@@ -270,9 +285,8 @@ def _right_sides(
     :param target: the target, as the loss compares it.
     :param factors: from the output of the network to that.
     :param opposite: index of each pair with its atoms exchanged, ``None`` for atoms.
-    :param chosen: the samples that are wanted.
     :param num_atoms: of the structures, empty for samples that are centers.
-    :return: for every block and irrep ``(chosen samples, 2λ + 1, properties)``
+    :return: for every block and irrep ``(samples, 2λ + 1, properties)``
     """
     irreps: Dict[Tuple[int, int], torch.Tensor] = {}
     values = [
@@ -289,6 +303,6 @@ def _right_sides(
             y = y / torch.tensor(num_atoms).to(y).reshape(-1, 1, 1)
         if not block.is_irreducible:
             y = block.change_of_basis.double() @ y
-        for j, z in enumerate(y[chosen].split(block.num_components, dim=1)):
-            irreps[i, j] = z.cpu()
+        for j, z in enumerate(y.split(block.num_components, dim=1)):
+            irreps[i, j] = z
     return irreps
