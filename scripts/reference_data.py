@@ -6,26 +6,28 @@
     python scripts/reference_data.py shieldings data/shieldings.xyz
     python scripts/reference_data.py hyperpolarizability data/hyperpolarizability.xyz
     python scripts/reference_data.py density data/density/water_jfit.zip
+    python scripts/reference_data.py ions data/ions.xyz
 
 Every molecule of ASE is turned at random, and its atoms are displaced at random.
-Restricted Hartree-Fock throughout. ``density`` prints the ``irreps`` for the options
-file.
+Restricted Hartree-Fock, except for ``ions``. ``density`` prints the ``irreps`` for the
+options file.
 """
 
 import argparse
 import itertools
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import ase
 import ase.build
 import ase.io
 import numpy as np
 import torch
+from ase.units import Bohr, Hartree
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import systems_to_torch
 from metatrain.utils.data.writers import DiskDatasetWriter
-from pyscf import df, gto, scf
+from pyscf import df, dft, gto, scf
 from scipy.spatial.transform import Rotation
 
 from metatrain_scalar_tensor.hamiltonian import (
@@ -39,6 +41,13 @@ from metatrain_scalar_tensor.hamiltonian import (
 DISPLACEMENT = 0.05  # Å, standard deviation
 FIELD = 0.004  # atomic units, step of the finite differences
 AUXILIARY_BASIS = "def2-universal-jfit"
+# total charge in e and spin multiplicity of the states of a geometry
+STATES = {
+    "H2O": [(0, 1), (1, 2)],
+    "NH2": [(0, 2), (-1, 1), (1, 3)],
+    "CH2_s1A1d": [(0, 1), (0, 3)],
+    "NO2": [(0, 2), (-1, 1), (1, 1)],
+}
 
 
 def geometries(molecules: List[str], number: int) -> List[ase.Atoms]:
@@ -176,6 +185,25 @@ def density_target(coefficients: np.ndarray, types: List[int], basis: Basis) -> 
     return TensorMap(Labels(["o3_lambda", "o3_sigma", "atom_type"], keys), blocks)
 
 
+def energy_and_forces(
+    frame: ase.Atoms, charge: int, spin_multiplicity: int
+) -> Tuple[float, np.ndarray]:
+    """Of one electronic state, with unrestricted PBE0/def2-SVP.
+
+    :param frame: molecule.
+    :param charge: total charge in e.
+    :param spin_multiplicity: 2S + 1.
+    :return: in eV and eV/Å, ``(atoms, 3)``.
+    """
+    atoms = list(zip(frame.symbols, frame.positions.tolist()))
+    spin = spin_multiplicity - 1  # number of unpaired electrons
+    mol = gto.M(atom=atoms, basis="def2-svp", charge=charge, spin=spin, verbose=0)
+    state = dft.UKS(mol, xc="PBE0").run(conv_tol=1e-10, max_cycle=200)
+    assert state.converged
+    gradient = state.nuc_grad_method().kernel()
+    return state.e_tot * Hartree, -gradient * Hartree / Bohr
+
+
 def write_shieldings(path: Path) -> None:
     """48 molecules, with the shieldings of their atoms."""
     frames = geometries(["H2O", "CH3OH", "H2CO", "HCOOH"], 12)
@@ -206,10 +234,28 @@ def write_density(path: Path) -> None:
         print(f"  {atom_type}: {shells}".replace("'", ""))
 
 
+def write_ions(path: Path) -> None:
+    """24 geometries of each of four molecules, in two or three electronic states."""
+    frames = []
+    states = itertools.cycle(STATES.values())
+    for geometry, of_geometry in zip(geometries(list(STATES), 24), states):
+        # without the magnetic moments that ASE gives its radicals
+        molecule = ase.Atoms(geometry.symbols, geometry.positions.round(6))
+        for charge, spin_multiplicity in of_geometry:
+            frame = molecule.copy()
+            energy, forces = energy_and_forces(frame, charge, spin_multiplicity)
+            frame.info["charge"] = charge
+            frame.info["spin_multiplicity"] = spin_multiplicity
+            frame.info["energy"], frame.arrays["forces"] = energy, forces.round(6)
+            frames.append(frame)
+    ase.io.write(path, frames, format="extxyz")
+
+
 SETS = {
     "shieldings": write_shieldings,
     "hyperpolarizability": write_hyperpolarizability,
     "density": write_density,
+    "ions": write_ions,
 }
 
 

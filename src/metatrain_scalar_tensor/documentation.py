@@ -222,6 +222,7 @@ class AtomPairHypers(TypedDict):
 
 
 DensityEngine = Literal["torch", "featomic"]
+SystemInput = Literal["charge", "spin_multiplicity"]
 
 
 class ModelHypers(TypedDict):
@@ -253,6 +254,11 @@ class ModelHypers(TypedDict):
     as Hamiltonians, of pairs or of atoms, and ``none`` for all others."""
     atom_pairs: AtomPairHypers = init_with_defaults(AtomPairHypers)
     """Targets of pairs of atoms."""
+    system_inputs: list[SystemInput] = []
+    """What the model reads of a structure besides its atoms: ``charge``, the total
+    charge in units of the elementary charge, and ``spin_multiplicity``, 2S + 1. Both
+    are ``extra_data`` of the data sets. Every atom sees the charge, or the number of
+    unpaired electrons, divided by the number of atoms."""
     zbl: bool = False
     """Add metatrain's ZBL repulsion of nuclei to energies, for atoms that come closer
     than those in the training set."""

@@ -17,6 +17,7 @@ from .readout import AtomPairs, Centers, ExchangeSymmetry, Readout, TargetBlock
 from .readout.atom_pairs import NUM_PARTS, num_scalars
 from .readout.heads import TargetHead
 from .structures import EdgeFunctions, Structures
+from .system_inputs import SystemInputs, beside, with_products
 
 
 class Prediction(NamedTuple):
@@ -74,12 +75,15 @@ class Model(torch.nn.Module):
                 max_angular, num_channels, species["correlation_order"]
             )
             num_invariants = self.invariants.size
+        self.num_invariants = num_invariants
+        self.inputs = SystemInputs(hypers["system_inputs"])
+        num_inputs = len(hypers["system_inputs"])
+        sizes = (num_types, num_invariants + num_inputs, *shape)
         self.network: Union[SeparateNetworks, EmbeddedNetwork]
         if species["type"] == "orthogonal":
-            self.network = SeparateNetworks(num_types, num_invariants, *shape)
+            self.network = SeparateNetworks(*sizes)
         else:
-            self.network = EmbeddedNetwork(num_types, num_invariants, *shape)
-        self.num_invariants = num_invariants
+            self.network = EmbeddedNetwork(*sizes)
         self.long_range: Optional[LongRange] = None
         if hypers["long_range"]["enable"]:
             self.long_range = LongRange(
@@ -97,12 +101,13 @@ class Model(torch.nn.Module):
         kinds = self.num_pair_types**2
         num_of_pairs = num_scalars(hypers["atom_pairs"], expansion)
         num_of_pairs += hypers["atom_pairs"]["num_functions"]
-        of_atoms = (num_channels, self.num_features, num_invariants, num_types, 1)
+        num_products = num_invariants * (1 + 2 * num_inputs)
+        of_atoms = (num_channels, self.num_features, num_products, num_types, 1)
         of_pairs = (pair_channels, self.num_features, num_of_pairs, kinds, kinds)
         self.readouts = torch.nn.ModuleDict(
             {
-                center: Readout(hypers["tensor_basis"], max_angular, *sizes)
-                for center, sizes in (("atom", of_atoms), ("atom_pair", of_pairs))
+                center: Readout(hypers["tensor_basis"], max_angular, *of_center)
+                for center, of_center in (("atom", of_atoms), ("atom_pair", of_pairs))
             }
         )
 
@@ -135,7 +140,9 @@ class Model(torch.nn.Module):
             invariants = self.invariants(density)  # (atoms, invariants)
             invariants = layer_norm(invariants, [self.num_invariants])
             scalars = invariants
-        features = self.network(scalars, structures.types)  # (atoms, features)
+        inputs = self.inputs(structures.systems)  # (atoms, inputs)
+        features = self.network(beside(inputs, scalars), structures.types)
+        invariants = with_products(inputs, invariants)
         if self.long_range is not None:
             features = features + self.long_range(structures, features)
         if self.neighbor_sum is not None and self.reads_density(targets):
@@ -269,12 +276,13 @@ class Model(torch.nn.Module):
         return reach
 
     def calibrate(self, batches: Sequence[Structures]) -> None:
-        """Set the scales of density and messages, unless they are set already.
+        """Set the scales of density, inputs and messages, unless they are set already.
 
         :param batches: typical structures, in batches.
         """
         if not self.density.is_calibrated:
             self.density.calibrate(batches, lambda batch: self.look(batch).density)
+            self.inputs.calibrate([batch.systems for batch in batches])
             if self.messages is not None:
                 self.messages.calibrate(batches, self.look)
 

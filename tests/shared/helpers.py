@@ -6,6 +6,7 @@ import ase
 import ase.io
 import numpy as np
 import torch
+from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelOutput, systems_to_torch
 from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo
@@ -75,8 +76,9 @@ def make_model(targets, atomic_types=TYPES, seed=0, dtype=torch.float64, **chang
     torch.manual_seed(seed)
     model = ScalarTensor(hypers(**changes), dataset_info(targets, atomic_types))
     model = model.to(dtype).eval()
-    systems = prepare(model, [cluster(20, atomic_types=atomic_types)], dtype)
-    model.calibrate([systems])
+    typical = cluster(20, atomic_types=atomic_types)
+    typical.info = {"charge": 1, "spin_multiplicity": 2}
+    model.calibrate([prepare(model, [typical], dtype)])
     return model
 
 
@@ -107,12 +109,16 @@ def crystal(seed=0):
 
 
 def prepare(model, frames, dtype=torch.float64):
-    """Systems with the neighbor lists that the model asks for."""
+    """Systems with charge and spin, and the neighbor lists that the model asks for."""
     lists = get_requested_neighbor_lists(model)
-    return [
-        get_system_with_neighbor_lists(systems_to_torch(frame, dtype=dtype), lists)
-        for frame in frames
-    ]
+    systems = systems_to_torch(frames, dtype=dtype)
+    for system, frame in zip(systems, frames):
+        for name in {"charge", "spin_multiplicity"} & set(frame.info):
+            value = torch.tensor([[frame.info[name]]]).to(system.positions)
+            labels = Labels.range("system", 1), Labels.range(name, 1)
+            block = TensorBlock(value, labels[0], [], labels[1])
+            system.add_data(name, TensorMap(Labels.single(), [block]))
+    return [get_system_with_neighbor_lists(system, lists) for system in systems]
 
 
 class Expansion(torch.nn.Module):

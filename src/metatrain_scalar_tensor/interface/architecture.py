@@ -26,6 +26,7 @@ from ..documentation import ModelHypers
 from ..model import Model
 from ..readout import center_of, exchange_symmetry, target_blocks
 from ..structures import StructureReader, Structures, closest_distance
+from ..system_inputs import UNITS
 from . import checkpoints
 from .baseline import Baseline
 from .ensembles import auxiliary_name, ensemble_outputs, requested_ensembles
@@ -242,7 +243,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     @torch.jit.unused
     def calibrate(self, batches: Sequence[List[System]]) -> None:
-        """Set the scales of density and messages, unless they are set already.
+        """Set the scales of density, inputs and messages, unless they are set already.
 
         :param batches: typical structures, with neighbor lists, in batches.
         """
@@ -255,6 +256,13 @@ class ScalarTensor(ModelInterface[ModelHypers]):
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The neighbor lists that ``forward`` reads."""
         return self.model.requested_neighbor_lists()
+
+    def requested_inputs(self) -> Dict[str, ModelOutput]:
+        """What ``forward`` reads of a structure besides its atoms."""
+        return {
+            name: ModelOutput(unit=UNITS[name], sample_kind="system")
+            for name in self.hypers["system_inputs"]
+        }
 
     def restart(
         self, dataset_info: DatasetInfo, model_hypers: Optional[Dict[str, Any]] = None

@@ -16,6 +16,7 @@ from ..interface.gradients import unite_gradients
 from ..interface.sources import Datasets, Part, Sources
 from ..o3 import cartesian_irreps
 from ..structures import closest_distance, is_finite
+from ..system_inputs import is_possible
 
 
 MAX_PAIRS = 10**8  # entries in the neighbor list of a structure, each about 1 kB
@@ -51,9 +52,10 @@ def check_data(
     :param train_datasets: training sets.
     :param val_datasets: validation sets.
     :param sources: the files of the data sets.
-    :raises ValueError: as :func:`check_datasets`, and if requested gradients are
-        missing.
+    :raises ValueError: as :func:`check_datasets`, and if requested gradients or inputs
+        are missing.
     """
+    check_inputs(model.hypers["system_inputs"], train_datasets, val_datasets, sources)
     unite_gradients(model.dataset_info.targets, train_datasets, val_datasets, sources)
     check_datasets(
         train_datasets,
@@ -63,6 +65,35 @@ def check_data(
         cutoff=max(options.cutoff for options in model.requested_neighbor_lists()),
         sources=sources,
     )
+
+
+def check_inputs(
+    names: List[str],
+    train_datasets: Datasets,
+    val_datasets: Datasets,
+    sources: Sources,
+) -> None:
+    """Refuse structures without the inputs of the model, and warn of constant ones.
+
+    :param names: the inputs.
+    :param train_datasets: training sets.
+    :param val_datasets: validation sets.
+    :param sources: the files of the data sets.
+    :raises ValueError: if a value is missing or impossible. The message says where.
+    """
+    part: Part
+    for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
+        for name in names:
+            values = {
+                _check_input(name, sources.structure(part, number, dataset, i), sample)
+                for number, dataset in enumerate(datasets)
+                for i, sample in enumerate(dataset)
+            }
+            if part == "training" and len(values) == 1:
+                logging.warning(
+                    f"all structures of the training set have the '{name}' "
+                    f"{values.pop():g}: predictions for other values mean nothing"
+                )
 
 
 def check_datasets(
@@ -139,6 +170,24 @@ def targets_of_data(datasets: Datasets, info: DatasetInfo) -> Set[str]:
     # all samples of a dataset have the same fields
     fields = {name for dataset in filled for name in dataset[0]._fields}
     return fields & set(info.targets)
+
+
+def _check_input(name: str, where: str, sample: Any) -> float:
+    """Check an input of one structure, and return it."""
+    if name not in sample._fields:
+        raise ValueError(
+            f"{where} has no '{name}', which 'system_inputs' of the model asks for: "
+            f"add {name}: {{key: {name}}} to the 'extra_data' of this data set"
+        )
+    value = sample[name].block().values.flatten()
+    if not is_possible(name, value):
+        raise ValueError(
+            f"{where} has the '{name}' {value.tolist()}: one finite number is "
+            "expected, and for a multiplicity, 2S + 1, one that is at least 1. A "
+            "neutral structure without unpaired electrons has the charge 0 and the "
+            "multiplicity 1"
+        )
+    return float(value)
 
 
 def _check_geometry(

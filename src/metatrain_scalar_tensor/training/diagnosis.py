@@ -8,6 +8,7 @@ from metatrain.utils.neighbor_lists import (
 )
 
 from ..interface.architecture import ScalarTensor
+from ..interface.inputs import structure_with_inputs
 from ..interface.sources import Datasets, Sources
 
 
@@ -31,8 +32,9 @@ def refuse_bad_structure(
     }
     for number, dataset in enumerate(val_datasets):
         for i, sample in enumerate(dataset):
+            system = structure_with_inputs(sample, list(model.requested_inputs()))
             system = get_system_with_neighbor_lists(
-                sample["system"].to(weights.dtype, weights.device),
+                system.to(weights.dtype, weights.device),
                 get_requested_neighbor_lists(model),
             )
             predictions = model([system], outputs).values()

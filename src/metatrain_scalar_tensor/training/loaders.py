@@ -24,6 +24,7 @@ from metatrain.utils.neighbor_lists import (
 )
 from metatrain.utils.per_atom import average_by_num_atoms
 from metatrain.utils.scaler import get_remove_scale_transform
+from metatrain.utils.system_data import get_system_data_transform
 from metatrain.utils.transfer import batch_to
 from torch.utils.data import DataLoader, DistributedSampler
 
@@ -54,6 +55,7 @@ def build_collate_fn(
     additive_models, scaler = model.baseline.float64_copy_on_cpu()
     callables: List[Callable] = [
         get_system_with_neighbor_lists_transform(get_requested_neighbor_lists(model)),
+        get_system_data_transform(list(model.requested_inputs())),
         prepare_atomic_basis,
     ]
     atom_pairs = model.model.atom_pairs

@@ -11,6 +11,7 @@ from metatrain.utils.neighbor_lists import (
 from torch.utils.data import ConcatDataset
 
 from ..interface.architecture import ScalarTensor
+from ..interface.inputs import structure_with_inputs
 from ..interface.sources import Datasets
 
 
@@ -18,7 +19,7 @@ MAX_ATOMS = 10_000
 
 
 def calibrate(model: ScalarTensor, datasets: Datasets, batch_size: int) -> None:
-    """Set the scales of the model's density and messages, unless already set."""
+    """Set the scales of density, inputs and messages, unless already set."""
     if not model.model.density.is_calibrated:
         model.calibrate(typical_structures(model, datasets, batch_size))
 
@@ -30,7 +31,7 @@ def typical_structures(
 
     The sample has about ``MAX_ATOMS`` atoms. It is the same in every run and process.
 
-    :param model: the model, for its neighbor lists, dtype and device.
+    :param model: the model, for its inputs, neighbor lists, dtype and device.
     :param datasets: training sets.
     :param batch_size: number of structures in a batch.
     """
@@ -41,7 +42,8 @@ def typical_structures(
     systems: List[System] = []
     num_atoms = 0
     for i in order.tolist():
-        system = get_system_with_neighbor_lists(everything[i]["system"], neighbor_lists)
+        system = structure_with_inputs(everything[i], list(model.requested_inputs()))
+        system = get_system_with_neighbor_lists(system, neighbor_lists)
         systems.append(system.to(weights.dtype, weights.device))
         num_atoms += len(system)
         if num_atoms >= MAX_ATOMS:
