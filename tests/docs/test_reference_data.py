@@ -36,6 +36,16 @@ def test_hyperpolarizability(script):
     np.testing.assert_allclose(beta, beta.transpose(1, 0, 2), atol=1e-8)
 
 
+def test_ions(script):
+    neutral, cation = ase.io.read(DATA / "ions.xyz", ":2")
+    state = cation.info["charge"], cation.info["spin_multiplicity"]
+    assert state == (1, 2) and neutral.info["charge"] == 0
+    energy, forces = script.energy_and_forces(cation, 1, 2)
+    assert energy == pytest.approx(cation.get_potential_energy(), abs=1e-5)
+    np.testing.assert_allclose(forces, cation.get_forces(), atol=1e-5)
+    assert energy - neutral.get_potential_energy() > 10.0
+
+
 def test_density(script):
     data = DiskDataset(DATA / "density" / "water_jfit.zip")
     frames = script.geometries(["H2O"], 2)

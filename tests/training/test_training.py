@@ -63,6 +63,10 @@ PREPARED = {
         "architecture__training__optimizer": "Muon",
     },
     "tensor-reduced": {"architecture__model__species__type": "tensor_reduced"},
+    "charge": {
+        "architecture__model__system_inputs": ["charge"],
+        "training_set__extra_data": {"charge": {"key": "charge"}},
+    },
     "packed batches": {"architecture__training__max_atoms_per_batch": 60},
 }
 
@@ -73,7 +77,8 @@ def test_training_from_memory_is_the_same(changes, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     frames = molecules(12)
     rng = np.random.default_rng(0)
-    for frame in frames:
+    for i, frame in enumerate(frames):
+        frame.info["charge"] = i % 2
         forces = rng.normal(size=frame.positions.shape)
         frame.calc = SinglePointCalculator(frame, energy=rng.normal(), forces=forces)
     frames[3].info["mu"] = np.full(3, np.nan)
