@@ -246,6 +246,11 @@ class ModelHypers(TypedDict):
     """Cartesian targets that are symmetric under exchange of indices, in index
     notation: ``{mtt::alpha: ij=ji, mtt::elastic: ijkl=jikl=klij}``. Predictions then
     have the symmetry, and only the irreducible parts that it allows are learned."""
+    charges: list[str] = []
+    """Targets to which charges times positions are added: vectors of whole molecules,
+    such as dipoles. Charges depend on the surroundings of an atom and add up to zero;
+    the dipole of an ion has to be given relative to the mean of the positions. The
+    reach of such a target is infinite, and periodic structures are refused."""
     exchange_symmetry: dict[str, Literal["symmetric", "antisymmetric", "none"]] = {}
     """How a target changes when the two atoms of a pair are exchanged, together with
     the two indices of a matrix: ``symmetric`` targets stay the same, ``antisymmetric``

@@ -76,7 +76,8 @@ def describe(hypers: ModelHypers, info: DatasetInfo) -> Model:
         model = Model(short_range, info.atomic_types)
         for name, target in info.targets.items():
             symmetry = hypers["index_symmetry"].get(name)
-            blocks = target_blocks(name, target, symmetry)
+            has_charges = name in hypers["charges"]
+            blocks = target_blocks(name, target, symmetry, has_charges)
             center = center_of(target)
             model.add_target(name, center, blocks, None)
     return model
