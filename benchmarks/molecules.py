@@ -1,8 +1,8 @@
 """Energies and forces of small molecules, by GFN2-xTB.
 
 Like the rMD17 sets: one molecule each, structures from molecular dynamics at 500 K, to
-be divided at random. ``g2`` has many: distorted geometries of those of the G2 set, which
-have 14 elements. The method is cheap, so that the sets can be made anew anywhere
+be divided at random. ``g2`` has many: distorted geometries of those of the G2 set,
+which have 14 elements. The method is cheap, so that the sets can be made anew anywhere
 (Bannwarth, Ehlert and Grimme, `JCTC 15, 1652 (2019)
 <https://doi.org/10.1021/acs.jctc.8b01176>`_). Needs ``pip install tblite``.
 
