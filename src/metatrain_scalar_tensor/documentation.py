@@ -129,8 +129,9 @@ class ExpansionHypers(TypedDict):
 class SpeciesHypers(TypedDict):
     """How atom types are distinguished."""
 
-    type: Literal["orthogonal", "tensor_reduced"] = "orthogonal"
-    """``orthogonal`` gives each neighbor type its own radial channels, and each center
+    type: Literal["auto", "orthogonal", "tensor_reduced"] = "auto"
+    """``auto`` is ``orthogonal`` for up to ten types, and ``tensor_reduced`` for more.
+    ``orthogonal`` gives each neighbor type its own radial channels, and each center
     type its own network. The invariants are the SOAP power spectrum, whose size grows
     with the square of the number of types. It is more accurate for few elements.
     ``tensor_reduced`` is for many elements. It mixes neighbor types and radial

@@ -7,7 +7,7 @@ import torch
 from metatomic.torch import NeighborListOptions
 from torch.nn.functional import layer_norm
 
-from .density import Density, NeighborSum, Surroundings
+from .density import Density, NeighborSum, Surroundings, choose_species
 from .documentation import ModelHypers
 from .invariants import ChannelwiseInvariants, PowerSpectrum
 from .long_range import LongRange
@@ -49,8 +49,8 @@ class Model(torch.nn.Module):
     def __init__(self, hypers: ModelHypers, atomic_types: List[int]) -> None:
         super().__init__()
         self.hypers = hypers
-        expansion, species = hypers["expansion"], hypers["species"]
-        num_types = len(atomic_types)
+        expansion, num_types = hypers["expansion"], len(atomic_types)
+        species = choose_species(hypers["species"], num_types)
         self.edges = EdgeFunctions(expansion)
         self.density = Density(expansion, atomic_types, hypers["engine"], species)
         max_angular, num_channels = self.density.max_angular, self.density.num_channels
