@@ -9,6 +9,7 @@ tblite``; what is not installed is left out.
 ::
 
     OMP_NUM_THREADS=1 python benchmarks/forces.py FOLDER   # prints a table
+    OMP_NUM_THREADS=1 python benchmarks/forces.py FOLDER --molecules g2 --seconds 600
 
 With ``--save results.json`` runs are kept and not repeated, as in ``accuracy.py``.
 """
@@ -30,16 +31,23 @@ from datasets import Split, split
 from metatomic_ase import MetatomicCalculator
 from metatrain.utils.architectures import import_architecture
 from molecules import MOLECULES
+from omegaconf import OmegaConf
 from training import TARGETS, train
 
 
 NUM_TRAINING, NUM_TEST = 900, 500  # and 90 for validation
+FORCES: Any = OmegaConf.to_container(
+    OmegaConf.load(Path(__file__).parent.parent / "options" / "forces.yaml")
+)
 ARCHITECTURES: Dict[str, Dict[str, Any]] = {
     "scalar_tensor": {"name": "experimental.scalar_tensor"},
-    "scalar_tensor, one layer": {
+    "scalar_tensor, tensor_reduced": {
         "name": "experimental.scalar_tensor",
-        "model": {"messages": {"layers": 1}},
+        "model": {"species": {"type": "tensor_reduced"}},
     },
+    "scalar_tensor, options/forces.yaml": FORCES["architecture"],
+    "soap_bpnn": {"name": "soap_bpnn"},
+    "pet": {"name": "pet"},
     "space": {"name": "experimental.space"},
     "mace": {"name": "experimental.mace"},
 }
@@ -52,7 +60,8 @@ def train_for(
     folder.mkdir()
     ase.io.write(folder / "train.xyz", data.training)
     ase.io.write(folder / "validation.xyz", data.validation)
-    options = {**architecture, "training": {"num_epochs": epochs, "num_workers": 0}}
+    training = {**architecture.get("training", {}), "num_epochs": epochs}
+    options = {**architecture, "training": {**training, "num_workers": 0}}
     start = time.perf_counter()
     train(options, TARGETS["energy and forces"], folder, output=folder / "model.pt")
     return time.perf_counter() - start

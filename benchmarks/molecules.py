@@ -1,13 +1,14 @@
-"""Trajectories of small molecules at 500 K, with energies and forces of GFN2-xTB.
+"""Energies and forces of small molecules, by GFN2-xTB.
 
-Like the rMD17 sets: one molecule each, structures from molecular dynamics, to be
-divided at random. The method is cheap, so that the sets can be made anew anywhere
+Like the rMD17 sets: one molecule each, structures from molecular dynamics at 500 K, to
+be divided at random. ``g2`` has many: distorted geometries of those of the G2 set,
+which have 14 elements. The method is cheap, so that the sets can be made anew anywhere
 (Bannwarth, Ehlert and Grimme, `JCTC 15, 1652 (2019)
 <https://doi.org/10.1021/acs.jctc.8b01176>`_). Needs ``pip install tblite``.
 
 ::
 
-    python benchmarks/molecules.py FOLDER     # ethanol.xyz, benzene.xyz, ...
+    python benchmarks/molecules.py FOLDER     # g2.xyz, ethanol.xyz, benzene.xyz, ...
 """
 
 import argparse
@@ -19,6 +20,7 @@ import ase.io
 import numpy as np
 from ase import units
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.collections import g2
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
 from ase.optimize import BFGS
@@ -35,6 +37,36 @@ TIME_STEP = 0.5  # fs
 STEPS_BETWEEN = 20  # time steps between two structures
 EQUILIBRATION = 50  # structures that are thrown away
 NUM_STRUCTURES = 1500
+DISPLACEMENT = 0.05  # Å, of the atoms of g2
+
+
+def with_results(atoms: ase.Atoms) -> ase.Atoms:
+    """A copy with energy and forces."""
+    copy = atoms.copy()
+    copy.calc = SinglePointCalculator(
+        copy, energy=atoms.get_potential_energy(), forces=atoms.get_forces()
+    )
+    return copy
+
+
+def distorted_molecules() -> list[ase.Atoms]:
+    """Distorted geometries of closed-shell molecules of the G2 set."""
+    from tblite.ase import TBLite
+
+    names = [
+        name
+        for name in g2.names
+        if len(g2[name]) > 1 and g2[name].numbers.sum() % 2 == 0
+    ]
+    rng = np.random.default_rng(0)
+    frames = []
+    for i in range(NUM_STRUCTURES):
+        molecule = g2[names[i % len(names)]]
+        molecule.set_initial_magnetic_moments(None)
+        molecule.positions += DISPLACEMENT * rng.normal(size=(len(molecule), 3))
+        molecule.calc = TBLite(method="GFN2-xTB", verbosity=0)
+        frames.append(with_results(molecule))
+    return frames
 
 
 def trajectory(molecule: ase.Atoms, seed: int) -> list[ase.Atoms]:
@@ -55,11 +87,7 @@ def trajectory(molecule: ase.Atoms, seed: int) -> list[ase.Atoms]:
     frames = []
     for _ in range(EQUILIBRATION + NUM_STRUCTURES):
         dynamics.run(STEPS_BETWEEN)
-        frame = molecule.copy()
-        frame.calc = SinglePointCalculator(
-            frame, energy=molecule.get_potential_energy(), forces=molecule.get_forces()
-        )
-        frames.append(frame)
+        frames.append(with_results(molecule))
     return frames[EQUILIBRATION:]
 
 
@@ -69,6 +97,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where to write them")
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "g2.xyz").exists():
+        ase.io.write(folder / "g2.xyz", distorted_molecules())
     for seed, (name, formula) in enumerate(MOLECULES.items()):
         path = folder / f"{name}.xyz"
         if not path.exists():

@@ -129,8 +129,9 @@ class ExpansionHypers(TypedDict):
 class SpeciesHypers(TypedDict):
     """How atom types are distinguished."""
 
-    type: Literal["orthogonal", "tensor_reduced"] = "orthogonal"
-    """``orthogonal`` gives each neighbor type its own radial channels, and each center
+    type: Literal["auto", "orthogonal", "tensor_reduced"] = "auto"
+    """``auto`` is ``orthogonal`` for up to ten types, and ``tensor_reduced`` for more.
+    ``orthogonal`` gives each neighbor type its own radial channels, and each center
     type its own network. The invariants are the SOAP power spectrum, whose size grows
     with the square of the number of types. It is more accurate for few elements.
     ``tensor_reduced`` is for many elements. It mixes neighbor types and radial
@@ -247,6 +248,11 @@ class ModelHypers(TypedDict):
     """Cartesian targets that are symmetric under exchange of indices, in index
     notation: ``{mtt::alpha: ij=ji, mtt::elastic: ijkl=jikl=klij}``. Predictions then
     have the symmetry, and only the irreducible parts that it allows are learned."""
+    charges: list[str] = []
+    """Targets to which charges times positions are added: vectors of whole molecules,
+    such as dipoles. Charges depend on the surroundings of an atom and add up to zero;
+    the dipole of an ion has to be given relative to the mean of the positions. The
+    reach of such a target is infinite, and periodic structures are refused."""
     exchange_symmetry: dict[str, Literal["symmetric", "antisymmetric", "none"]] = {}
     """How a target changes when the two atoms of a pair are exchanged, together with
     the two indices of a matrix: ``symmetric`` targets stay the same, ``antisymmetric``

@@ -7,7 +7,7 @@ import torch
 from metatomic.torch import NeighborListOptions
 from torch.nn.functional import layer_norm
 
-from .density import Density, NeighborSum, Surroundings
+from .density import Density, NeighborSum, Surroundings, choose_species
 from .documentation import ModelHypers
 from .invariants import ChannelwiseInvariants, PowerSpectrum
 from .long_range import LongRange
@@ -16,7 +16,7 @@ from .network import EmbeddedNetwork, SeparateNetworks
 from .readout import AtomPairs, Centers, ExchangeSymmetry, Readout, TargetBlock
 from .readout.atom_pairs import NUM_PARTS, num_scalars
 from .readout.heads import TargetHead
-from .structures import EdgeFunctions, Structures
+from .structures import EdgeFunctions, Structures, positions_in_molecules
 from .system_inputs import SystemInputs, beside, with_products
 
 
@@ -50,8 +50,8 @@ class Model(torch.nn.Module):
     def __init__(self, hypers: ModelHypers, atomic_types: List[int]) -> None:
         super().__init__()
         self.hypers = hypers
-        expansion, species = hypers["expansion"], hypers["species"]
-        num_types = len(atomic_types)
+        expansion, num_types = hypers["expansion"], len(atomic_types)
+        species = choose_species(hypers["species"], num_types)
         self.edges = EdgeFunctions(expansion)
         self.density = Density(expansion, atomic_types, hypers["engine"], species)
         max_angular, num_channels = self.density.max_angular, self.density.num_channels
@@ -152,19 +152,24 @@ class Model(torch.nn.Module):
         draws = torch.jit.annotate(List[Dict[str, List[torch.Tensor]]], [])
         if self.atom_pairs is not None and self.has_pairs(targets):
             pairs = self.atom_pairs(structures, density, features)
-            centers = Centers(pairs.features, pairs.scalars, pairs.kinds)
+            nowhere = pairs.features[:, :0]
+            centers = Centers(pairs.features, pairs.scalars, pairs.kinds, nowhere)
             draws = self.readouts["atom_pair"](
                 centers, pairs.density, targets, pairs.opposite, ensembles
             )
             if atoms is not None:
                 draws = _of_first_atoms(draws, pairs.first, atoms, len(features))
-        centers = Centers(features, invariants, structures.types)
+        types, positions = structures.types, features[:, :0]
+        if self.have_charges(targets):
+            positions = positions_in_molecules(structures.systems)
         if atoms is not None:
             density = [x[atoms] for x in density]
-            centers = Centers(features[atoms], invariants[atoms], centers.types[atoms])
+            features, invariants = features[atoms], invariants[atoms]
+            types, positions = types[atoms], positions[atoms]
+        centers = Centers(features, invariants, types, positions)
         of_atoms = self.readouts["atom"](centers, density, targets, None, ensembles)
         draws = _united(of_atoms, draws)
-        return Prediction(draws[0], centers.features, draws[1:])
+        return Prediction(draws[0], features, draws[1:])
 
     @torch.jit.export
     def look(self, structures: Structures) -> Surroundings:
@@ -180,6 +185,12 @@ class Model(torch.nn.Module):
         """Whether any of the targets is one of pairs of atoms."""
         readout = self.readouts["atom_pair"]
         return len(readout.symmetries(targets)) > 0  # type: ignore[operator]
+
+    @torch.jit.export
+    def have_charges(self, targets: List[str]) -> bool:
+        """Whether any of the targets has charges, which need the positions."""
+        readout = self.readouts["atom"]
+        return readout.have_charges(targets)  # type: ignore[operator]
 
     @torch.jit.export
     def reads_density(self, targets: List[str]) -> bool:
@@ -265,7 +276,7 @@ class Model(torch.nn.Module):
 
     def reach(self) -> float:
         """The largest distance of atoms that a prediction depends on."""
-        if self.long_range is not None:
+        if self.long_range is not None or self.have_charges(list(self.heads())):
             return math.inf
         steps = 1 + self.hypers["messages"]["layers"]
         if self.neighbor_sum is not None and self.reads_density(list(self.heads())):

@@ -18,7 +18,7 @@ from .documentation import TrainerHypers
 from .interface import checkpoints
 from .interface.architecture import ScalarTensor
 from .interface.fit import fit_to_targets
-from .interface.log import Log
+from .interface.log import Log, log_species
 from .interface.sources import Sources
 from .training.checks import Datasets, check_data, check_hypers
 from .training.diagnosis import refuse_bad_structure
@@ -76,6 +76,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         logging.info(
             f"Training on {processes.world_size} x {processes.device} with {dtype}"
         )
+        log_species(model.hypers, len(model.atomic_types))
         sources = Sources(checkpoint_dir)
         check_data(model, train_datasets, val_datasets, sources)
         model.to(device=processes.device, dtype=dtype).train()

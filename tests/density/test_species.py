@@ -20,6 +20,7 @@ from helpers import (
     spherical,
     target,
 )
+from metatrain_scalar_tensor.interface.log import log_species
 from metatrain_scalar_tensor.invariants import ChannelwiseInvariants
 from metatrain_scalar_tensor.o3 import clebsch_gordan
 from options import train_in, write_options
@@ -184,3 +185,20 @@ def test_finetuning_learns_to_know_further_types(tmp_path):
     for w_old, w_new, scale in zip(old, new, (1000.0, 1.0)):
         assert torch.equal(w_new[[0, 2]], w_old)
         assert w_new[1].item() == pytest.approx(weights[7] * scale, rel=1e-6)
+
+
+@pytest.mark.parametrize("number, chosen", [(10, "orthogonal"), (11, "tensor_reduced")])
+def test_the_default_depends_on_the_number_of_types(number, chosen, caplog):
+    types = list(range(1, number + 1))
+    shapes = [
+        {name: weights.shape for name, weights in model.named_parameters()}
+        for model in (
+            make_model(TARGETS, types, species__num_channels=12, **changes)
+            for changes in ({}, {"species__type": chosen})
+        )
+    ]
+    assert shapes[0] == shapes[1]
+    with caplog.at_level("INFO"):
+        log_species(hypers(), number)
+    is_many = "11 atomic types are many: 'model.species.type' is 'tensor_reduced'"
+    assert caplog.messages == ([is_many] if number == 11 else [])

@@ -176,7 +176,7 @@ def test_wrong_hypers_are_refused():
         ({"species": {"num_channels": 10**6}}, "less than or equal to 4096"),
         ({"messages": {"max_rank": 9}}, "less than or equal to 4"),
         ({"network": {"num_neurons_per_layer": 10**6}}, "less than or equal to 4096"),
-        ({"species": {"type": "both"}}, "'orthogonal' or 'tensor_reduced'"),
+        ({"species": {"type": "both"}}, "'auto', 'orthogonal' or 'tensor_reduced'"),
     ]:
         with pytest.raises(MetatrainValidationError, match=message):
             train_model(write_options(architecture__model=wrong))

@@ -13,6 +13,7 @@ TENSORS = spherical((0, 1), (0, -1), (1, 1), (1, -1), (2, -1), (3, 1), (3, -1))
 MANY = list(range(1, 90))  # atomic types
 WIDE = {"network__num_neurons_per_layer": 4096}
 REDUCED = {"species__type": "tensor_reduced"}
+ORTHOGONAL = {"species__type": "orthogonal"}
 
 
 def check(targets, atomic_types=(1, 6, 7, 8), **changes):
@@ -22,11 +23,15 @@ def check(targets, atomic_types=(1, 6, 7, 8), **changes):
 
 ABSURD = {
     "a power spectrum of all elements": (
-        {"atomic_types": MANY},
+        {"atomic_types": MANY, **ORTHOGONAL},
         r"weights.*network: .*'max_angular'.*many atomic types.*tensor_reduced",
     ),
     "the memory of one": (
-        {"atomic_types": MANY, "expansion__basis__radial__max_radial": 20},
+        {
+            "atomic_types": MANY,
+            "expansion__basis__radial__max_radial": 20,
+            **ORTHOGONAL,
+        },
         r"numbers .*'max_angular'.*tensor_reduced.*types, 89",
     ),
     "channels of tensors": (

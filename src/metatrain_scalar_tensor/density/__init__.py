@@ -10,7 +10,7 @@ from ..normalisation import root_mean_squares
 from ..structures import Edges, Structures
 from .fused import FusedExpansion
 from .neighbor_sum import NeighborSum
-from .species import OrthogonalSpecies, TensorReducedSpecies
+from .species import OrthogonalSpecies, TensorReducedSpecies, choose_species
 
 
 class Surroundings(NamedTuple):
@@ -61,6 +61,7 @@ class Density(torch.nn.Module):
         num_types = len(atomic_types)
         num_radial = hypers["basis"]["radial"]["max_radial"] + 1
         self.species: torch.nn.Module
+        species = choose_species(species, num_types)
         if species["type"] == "orthogonal":
             self.species = OrthogonalSpecies(num_types, num_radial)
         else:
@@ -148,4 +149,4 @@ class Density(torch.nn.Module):
             self.expansion.to(device, dtype)
 
 
-__all__ = ["Density", "NeighborSum", "Surroundings"]
+__all__ = ["Density", "NeighborSum", "Surroundings", "choose_species"]

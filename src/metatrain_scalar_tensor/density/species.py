@@ -4,6 +4,25 @@ from typing import List
 
 import torch
 
+from ..documentation import SpeciesHypers
+
+
+MANY_TYPES = 10  # the power spectrum of more takes most of the time of a step
+
+
+def choose_species(species: SpeciesHypers, num_types: int) -> SpeciesHypers:
+    """The hyperparameters with ``auto`` replaced by what it stands for.
+
+    Types are added to tensor-reduced models only, so that the choice never changes.
+
+    :param species: hyperparameters.
+    :param num_types: number of atom types.
+    """
+    if species["type"] != "auto":
+        return species
+    is_large = num_types > MANY_TYPES
+    return {**species, "type": "tensor_reduced" if is_large else "orthogonal"}
+
 
 def with_new_rows(
     table: torch.nn.Parameter, known: torch.Tensor, num_types: int

@@ -111,7 +111,8 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         :raises ValueError: if the model can't predict it, saying why.
         """
         center = center_of(info)
-        blocks = target_blocks(name, info, self.hypers["index_symmetry"].get(name))
+        symmetry = self.hypers["index_symmetry"].get(name)
+        blocks = target_blocks(name, info, symmetry, name in self.hypers["charges"])
         exchange = exchange_symmetry(name, info, self.hypers["exchange_symmetry"])
         self.model.add_target(name, center, blocks, exchange)
         self.labels[name] = TargetLabels(name, info)

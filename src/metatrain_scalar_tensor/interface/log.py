@@ -6,6 +6,19 @@ from typing import Dict, List, Optional
 from metatrain.utils.data import DatasetInfo
 from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
 
+from ..density import choose_species
+from ..documentation import ModelHypers
+
+
+def log_species(hypers: ModelHypers, num_types: int) -> None:
+    """Log what ``species: {type: auto}`` stands for, if the types are many."""
+    chosen = choose_species(hypers["species"], num_types)
+    if chosen != hypers["species"] and chosen["type"] != "orthogonal":
+        logging.info(
+            f"{num_types} atomic types are many: 'model.species.type' is "
+            f"'{chosen['type']}'"
+        )
+
 
 class Log:
     """metatrain's ``MetricLogger``, with support for errors that are zero or missing.

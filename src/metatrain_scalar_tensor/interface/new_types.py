@@ -12,6 +12,7 @@ from metatensor.torch import TensorMap
 from metatrain.composition import CompositionModel
 from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_dataset_info
 
+from ..density import choose_species
 from ..documentation import ModelHypers
 
 
@@ -22,7 +23,8 @@ def check_types_can_be_added(
 
     :raises ValueError: if the model can't learn new types.
     """
-    if hypers["species"]["type"] != "tensor_reduced":
+    species = choose_species(hypers["species"], len(known))
+    if species["type"] != "tensor_reduced":
         new_types = sorted(set(atomic_types) - set(known))
         raise ValueError(
             f"the data have atomic types {new_types} that the trained model does not "

@@ -5,6 +5,7 @@ from typing import Any, Dict
 import torch
 from metatrain.utils.data import DatasetInfo
 
+from ..density import choose_species
 from ..documentation import ModelHypers
 from ..model import Model
 from ..readout import center_of, target_blocks
@@ -76,7 +77,8 @@ def describe(hypers: ModelHypers, info: DatasetInfo) -> Model:
         model = Model(short_range, info.atomic_types)
         for name, target in info.targets.items():
             symmetry = hypers["index_symmetry"].get(name)
-            blocks = target_blocks(name, target, symmetry)
+            has_charges = name in hypers["charges"]
+            blocks = target_blocks(name, target, symmetry, has_charges)
             center = center_of(target)
             model.add_target(name, center, blocks, None)
     return model
@@ -85,7 +87,8 @@ def describe(hypers: ModelHypers, info: DatasetInfo) -> Model:
 def _check_memory(hypers: ModelHypers, num_types: int) -> None:
     """Refuse models that take too much memory per atom in a forward pass."""
     basis, messages = hypers["expansion"]["basis"], hypers["messages"]
-    if hypers["species"]["type"] == "orthogonal":
+    species = choose_species(hypers["species"], num_types)
+    if species["type"] == "orthogonal":
         num_channels = num_types * (basis["radial"]["max_radial"] + 1)
         numbers = (basis["max_angular"] + 1) * num_channels**2
         if numbers > MAX_PER_ATOM:

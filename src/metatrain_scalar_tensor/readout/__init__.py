@@ -106,6 +106,14 @@ class Readout(torch.nn.Module):
         return symmetries
 
     @torch.jit.export
+    def have_charges(self, names: List[str]) -> bool:
+        """Whether any of these targets has charges, which need the positions."""
+        for name, head in self.heads.items():
+            if name in names and head.has_charges:
+                return True
+        return False
+
+    @torch.jit.export
     def reads_density(self, names: List[str]) -> bool:
         """Whether any of these targets needs the density, as all but scalars do."""
         return self.bases.read_density(self.symmetries(names))

@@ -22,6 +22,9 @@ class Centers(NamedTuple):
     """Normalised invariants, ``(centers, num_invariants)``"""
     types: torch.Tensor
     """Index of the type of each atom, or of the two of a pair, ``(centers,)``"""
+    positions: torch.Tensor
+    """Those of atoms in their molecule, ``(centers, 3)``; without columns if they are
+    not needed"""
 
 
 class BlockHead(torch.nn.Module):
@@ -73,14 +76,14 @@ class BlockHead(torch.nn.Module):
         self,
         coefficients: List[torch.Tensor],
         centers: Centers,
-        bases: Dict[str, torch.Tensor],
+        tensors: Dict[str, torch.Tensor],
         member: int,
     ) -> torch.Tensor:
         """Evaluate the block.
 
         :param coefficients: for every irrep, ``(centers, tensors · properties)``
         :param centers: scalars of the centers.
-        :param bases: the tensors of every symmetry, ``(centers, 2λ + 1, num_tensors)``
+        :param tensors: those of every symmetry, ``(centers, 2λ + 1, num_tensors)``
         :param member: as in :meth:`Members.forward`.
         :return: ``(centers, *components, properties)``
         """
@@ -88,7 +91,7 @@ class BlockHead(torch.nn.Module):
         spherical: List[torch.Tensor] = []
         for i, c in enumerate(coefficients):
             c = c.reshape(num_centers, self.num_tensors[i], self.num_properties)
-            spherical.append(bases[self.basis_names[i]] @ c)
+            spherical.append(tensors[self.basis_names[i]] @ c)
         values = torch.cat(spherical, dim=1)  # (centers, Σ (2λ + 1), properties)
         if self.linear is not None:
             terms = self.linear(centers.invariants, centers.types, member)
@@ -133,12 +136,16 @@ class TargetHead(torch.nn.Module):
         sizes: List[Tuple[int, int]] = []  # numbers of tensors and of properties
         self.first_irreps = [0]  # of every block among those of all, and their number
         for block in blocks:
-            num_tensors = [bases.num_tensors(irrep) for irrep in block.irreps]
+            num_tensors = [
+                bases.num_tensors(irrep) + int(block.has_charges)
+                for irrep in block.irreps
+            ]
             self.blocks.append(BlockHead(block, num_tensors, num_invariants, num_types))
             sizes += [(number, block.num_properties) for number in num_tensors]
             self.first_irreps.append(len(sizes))
         self.coefficients = Coefficients(num_kinds, num_features, sizes)
         self.basis_names = sorted({basis_name(irrep) for irrep in irreps})
+        self.has_charges = any(block.has_charges for block in blocks)
         self.exchange = exchange
 
     @torch.jit.unused
@@ -157,6 +164,32 @@ class TargetHead(torch.nn.Module):
     def last_layer_features(self, features: torch.Tensor) -> torch.Tensor:
         """The inputs of the last linear layer, ``(centers, num_features)``."""
         return self.hidden(features)
+
+    @torch.jit.export
+    def tensors(
+        self, bases: Dict[str, torch.Tensor], centers: Centers
+    ) -> Dict[str, torch.Tensor]:
+        r"""What the coefficients are multiplied with.
+
+        The dipole of charges :math:`q` relative to the center of a neutral molecule is
+
+        .. math::
+            \sum_i \Big(q_i - \frac1N \sum_j q_j\Big) r_i
+            = \sum_i q_i \, (r_i - \bar r),
+
+        so that charges are coefficients of the position in the molecule.
+
+        :param bases: the tensors of every symmetry, ``(centers, 2λ + 1, num_tensors)``
+        :param centers: scalars of the centers.
+        :return: the same and, for a target with charges, the position as last vector.
+        """
+        if not self.has_charges:
+            return bases
+        vectors = centers.positions[:, [1, 2, 0]]  # in the order of λ = 1: y, z, x
+        name = "lambda_1_sigma_1"
+        with_positions = {key: values for key, values in bases.items()}
+        with_positions[name] = torch.cat([bases[name], vectors.unsqueeze(2)], dim=2)
+        return with_positions
 
     @torch.jit.export
     def num_members(self) -> int:
@@ -202,13 +235,14 @@ class TargetHead(torch.nn.Module):
             same for the difference of every member from that.
         """
         last_layer = self.last_layer_features(centers.features)
+        tensors = self.tensors(bases, centers)
         draws: List[List[torch.Tensor]] = []
         for member in range(-1, self.num_members() if with_members else 0):
             c = self.coefficients(last_layer, centers.types, member)
             values: List[torch.Tensor] = []
             for i, block in enumerate(self.blocks):
                 of_block = c[self.first_irreps[i] : self.first_irreps[i + 1]]
-                values.append(block(of_block, centers, bases, member))
+                values.append(block(of_block, centers, tensors, member))
             if self.exchange is not None:
                 values = self.exchange(values, opposite)
             draws.append(values)

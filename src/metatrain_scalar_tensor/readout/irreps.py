@@ -18,6 +18,8 @@ class TargetBlock(NamedTuple):
     shape: List[int]
     """Lengths of the component axes."""
     num_properties: int
+    has_charges: bool
+    """Whether charges times positions are added"""
 
 
 def center_of(info: TargetInfo) -> str:
@@ -31,7 +33,7 @@ def center_of(info: TargetInfo) -> str:
 
 
 def target_blocks(
-    name: str, info: TargetInfo, symmetry: Optional[str]
+    name: str, info: TargetInfo, symmetry: Optional[str], has_charges: bool
 ) -> List[TargetBlock]:
     """The irreducible tensors in every block of a target.
 
@@ -39,7 +41,9 @@ def target_blocks(
     :param info: the target, in dense form for atomic-basis targets.
     :param symmetry: symmetry of Cartesian indices, such as ``ij=ji``; ``None`` for
         none.
-    :raises ValueError: if there is a symmetry of indices, but no Cartesian index.
+    :param has_charges: whether charges times positions are added.
+    :raises ValueError: if there is a symmetry of indices, but no Cartesian index, or if
+        there are charges, but the target is not a vector of whole structures.
     """
     if symmetry is not None and not info.is_cartesian:
         raise ValueError(
@@ -64,6 +68,15 @@ def target_blocks(
             irreps, change_of_basis = product_irreps(first, second)
         shape = [len(component) for component in block.components]
         blocks.append(
-            TargetBlock(irreps, change_of_basis, shape, len(block.properties))
+            TargetBlock(
+                irreps, change_of_basis, shape, len(block.properties), has_charges
+            )
+        )
+    if has_charges and (
+        info.sample_kind != "system" or [b.irreps for b in blocks] != [[Irrep(1, 1)]]
+    ):
+        raise ValueError(
+            f"target '{name}' is not a vector of whole structures, to which charges "
+            "times positions could be added: take it out of 'model.charges'"
         )
     return blocks

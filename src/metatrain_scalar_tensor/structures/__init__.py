@@ -2,6 +2,7 @@
 
 from .checks import check_distances, check_finite, closest_distance, is_finite
 from .edges import EdgeFunctions, Edges
+from .positions import positions_in_molecules
 from .reader import NeighborList, StructureReader, Structures, read_neighbor_list
 
 
@@ -15,5 +16,6 @@ __all__ = [
     "check_finite",
     "closest_distance",
     "is_finite",
+    "positions_in_molecules",
     "read_neighbor_list",
 ]

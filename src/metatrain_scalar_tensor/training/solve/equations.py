@@ -195,7 +195,7 @@ class _Collector:
         features = head.last_layer_features(centers.features)
         left: Dict[str, Tuple[torch.Tensor, torch.Tensor]] = {}
         bases = self.readouts[center].bases(density, head.basis_names)
-        for symmetry, tensors in bases.items():
+        for symmetry, tensors in head.tensors(bases, centers).items():
             columns = features
             if symmetry == SCALARS:
                 columns = _columns_of_scalars(head, features, centers)

@@ -1,20 +1,24 @@
-r"""Energies and forces of the molecules of rMD17, trained on few structures.
+r"""Energies and forces of molecules, trained on few structures.
 
-The published training and test structures of split 1 (Christensen and von Lilienfeld,
-`MLST 1, 045018 (2020) <https://doi.org/10.1088/2632-2153/abba6f>`_): the first ones are
-for training and the next for validation. A seed initialises the model and orders the
-batches. Mean absolute errors of 300 test structures in meV and meV/Å, as in the
-literature, and the time of the whole training.
+The published training and test structures of ethanol and malonaldehyde (rMD17, split 1:
+Christensen and von Lilienfeld, `MLST 1, 045018 (2020)
+<https://doi.org/10.1088/2632-2153/abba6f>`_) and of 3BPA (Kovács et al., `JCTC 17, 7696
+(2021) <https://doi.org/10.1021/acs.jctc.1c00647>`_: trained at 300 K, tested on
+geometries between 300 and 1200 K). The first structures are for training and the next
+for validation. A seed initialises the model and orders the batches. Mean absolute and
+root mean square errors of the test structures, energies of molecules in meV and forces
+in meV/Å, and the time of the whole training.
 
 ::
 
-    OMP_NUM_THREADS=1 python benchmarks/rmd17.py FOLDER --epochs 0 100
-    OMP_NUM_THREADS=1 python benchmarks/rmd17.py FOLDER --epochs 200 \
-        --set architecture.training.solve_heads=false
-    OMP_NUM_THREADS=1 python benchmarks/rmd17.py FOLDER --options options/forces.yaml
+    OMP_NUM_THREADS=1 python benchmarks/potentials.py FOLDER --epochs 0 100
+    OMP_NUM_THREADS=1 python benchmarks/potentials.py FOLDER \
+        --options options/forces.yaml --epochs 150
+    OMP_NUM_THREADS=1 python benchmarks/potentials.py FOLDER \
+        --options benchmarks/mace.yaml --epochs 10   # needs metatrain[mace]
 
-FOLDER has ``ethanol_train_01.xyz`` and so on. With ``--save results.json`` runs are
-kept and not repeated, as in ``accuracy.py``.
+FOLDER has ``rmd17/ethanol_train_01.xyz``, ``3bpa/train_300K.xyz`` and so on. With
+``--save results.json`` runs are kept and not repeated, as in ``accuracy.py``.
 """
 
 import argparse
@@ -24,7 +28,7 @@ import warnings
 from functools import partial
 from pathlib import Path
 from statistics import mean
-from typing import Any, Dict, List
+from typing import Any, Dict, List, NamedTuple
 
 import ase
 import ase.io
@@ -35,7 +39,23 @@ from omegaconf import OmegaConf
 from training import train
 
 
-NUM_TEST = 300
+class Files(NamedTuple):
+    """Training and test set of a molecule."""
+
+    training: str
+    test: str
+    num_test: int
+    key: str
+    """Of the energy"""
+
+
+MOLECULES = {
+    name: Files(
+        f"rmd17/{name}_train_01.xyz", f"rmd17/{name}_test_01.xyz", 300, "Energy"
+    )
+    for name in ("ethanol", "malonaldehyde")
+}
+MOLECULES["3bpa"] = Files("3bpa/train_300K.xyz", "3bpa/train_mixedT.xyz", 500, "energy")
 TARGETS: Dict[str, Any] = {
     "energy": {
         "key": "E",
@@ -46,12 +66,13 @@ TARGETS: Dict[str, Any] = {
 }
 
 
-def read(path: Path, number: int) -> List[ase.Atoms]:
+def read(path: Path, number: int, key: str) -> List[ase.Atoms]:
     """The first structures of a file, as molecules without a cell."""
     frames = []
     for frame in ase.io.read(path, f":{number}"):
         atoms = ase.Atoms(frame.numbers, frame.positions)
-        atoms.info["E"], atoms.arrays["F"] = frame.info["Energy"], frame.get_forces()
+        energy = frame.info[key] if key in frame.info else frame.get_potential_energy()
+        atoms.info["E"], atoms.arrays["F"] = energy, frame.get_forces()
         frames.append(atoms)
     return frames
 
@@ -59,8 +80,9 @@ def read(path: Path, number: int) -> List[ase.Atoms]:
 def run(settings: Record, folder: Path) -> Record:
     """Train and test."""
     size, molecule = settings["size"], settings["molecule"]
-    num_validation = settings["validation"]
-    frames = read(folder / f"{molecule}_train_01.xyz", size + num_validation)
+    files = MOLECULES[molecule]
+    number = size + settings["validation"]
+    frames = read(folder / files.training, number, files.key)
     architecture: Any = {"name": "experimental.scalar_tensor", "training": {}}
     if settings["options"] is not None:
         options: Any = OmegaConf.to_container(OmegaConf.load(settings["options"]))
@@ -74,25 +96,32 @@ def run(settings: Record, folder: Path) -> Record:
         model, changes = path / "model.pt", settings["changes"]
         train(architecture, TARGETS, path, model, settings["seed"], changes)
         seconds = time.perf_counter() - start
-        calculator = MetatomicCalculator(model)
+        extensions = path / "extensions"
+        calculator = MetatomicCalculator(model, extensions_directory=extensions)
         energies, forces = [], []
-        for frame in read(folder / f"{molecule}_test_01.xyz", NUM_TEST):
+        for frame in read(folder / files.test, files.num_test, files.key):
             atoms = frame.copy()
             atoms.calc = calculator
             energies.append(atoms.get_potential_energy() - frame.info["E"])
             forces.append(atoms.get_forces() - frame.arrays["F"])
     return {
         **settings,
-        "energy": 1e3 * float(np.abs(energies).mean()),
-        "forces": 1e3 * float(np.abs(forces).mean()),
+        "energy": mean_errors(np.array(energies)),
+        "forces": mean_errors(np.array(forces)),
         "seconds": seconds,
     }
+
+
+def mean_errors(differences: np.ndarray) -> List[float]:
+    """Mean absolute and root mean square error, in thousandths."""
+    mae, mse = np.abs(differences).mean(), np.square(differences).mean()
+    return [1e3 * float(mae), 1e3 * float(mse**0.5)]
 
 
 def main() -> None:
     """Train everything and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="with the files of rMD17")
+    parser.add_argument("folder", type=Path, help="with the files")
     parser.add_argument("--molecules", nargs="+", default=["ethanol"])
     parser.add_argument("--sizes", type=int, nargs="+", default=[50])
     parser.add_argument("--validation", type=int, default=20)
@@ -104,8 +133,11 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
 
-    print("| molecule | structures | epochs | energy | forces | of the seeds | s |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| molecule | structures | epochs | energy: MAE | RMSE | forces: MAE | RMSE "
+        "| MAE of the seeds | s |"
+    )
+    print("|---" * 9 + "|")
     for molecule in arguments.molecules:
         for size in arguments.sizes:
             for epochs in arguments.epochs:
@@ -122,12 +154,15 @@ def main() -> None:
                     }
                     new = partial(run, settings, arguments.folder)
                     records.append(once(settings, arguments.save, new))
-                of_seeds = ", ".join(f"{r['forces']:.1f}" for r in records)
+                of_seeds = ", ".join(f"{r['forces'][0]:.1f}" for r in records)
+                cells = [
+                    f"{mean(r[kind][which] for r in records):.1f}"
+                    for kind in ("energy", "forces")
+                    for which in (0, 1)
+                ]
                 print(
-                    f"| {molecule} | {size} | {epochs} "
-                    f"| {mean(r['energy'] for r in records):.1f} "
-                    f"| {mean(r['forces'] for r in records):.1f} | {of_seeds} "
-                    f"| {mean(r['seconds'] for r in records):.0f} |",
+                    f"| {molecule} | {size} | {epochs} | {' | '.join(cells)} "
+                    f"| {of_seeds} | {mean(r['seconds'] for r in records):.0f} |",
                     flush=True,
                 )
 
