@@ -80,17 +80,25 @@ def model_hypers(what: str) -> Dict[str, Any]:
     """Defaults, with the common cutoff and basis where the architecture has them."""
     changes = dict(ARCHITECTURES[what])
     name = changes.pop("name")
+    radial = {"max_radial": NUM_RADIAL - 1}
+    common: Dict[str, Any] = {
+        "soap_bpnn": {
+            "soap": {
+                "cutoff": {"radius": CUTOFF},
+                "max_angular": MAX_ANGULAR,
+                **radial,
+            }
+        },
+        "experimental.scalar_tensor": {
+            "expansion": {
+                "cutoff": {"radius": CUTOFF},
+                "basis": {"max_angular": MAX_ANGULAR, "radial": radial},
+            }
+        },
+    }
     defaults = get_default_hypers(name)["model"]
-    hypers: Any = OmegaConf.to_container(OmegaConf.merge(defaults, changes))
-    if name == "soap_bpnn":
-        hypers["soap"]["cutoff"]["radius"] = CUTOFF
-        hypers["soap"]["max_angular"] = MAX_ANGULAR
-        hypers["soap"]["max_radial"] = NUM_RADIAL - 1
-    elif name == "experimental.scalar_tensor":
-        hypers["expansion"]["cutoff"]["radius"] = CUTOFF
-        hypers["expansion"]["basis"]["max_angular"] = MAX_ANGULAR
-        hypers["expansion"]["basis"]["radial"]["max_radial"] = NUM_RADIAL - 1
-    return hypers
+    hypers = OmegaConf.merge(defaults, common.get(name, {}), changes)
+    return OmegaConf.to_container(hypers)  # type: ignore[return-value]
 
 
 def energy() -> Dict[str, TargetInfo]:

@@ -1,0 +1,101 @@
+"""Time of a step of molecular dynamics: of ASE, of the model, and of other models.
+
+Energy and forces of 9 atoms of ethanol, and of 81 and 648 of water, by exported models
+with random weights. ``ASE`` is the time until ``get_forces`` returns after the atoms
+have moved, ``model`` that of the exported module and its derivatives with a neighbor
+list made beforehand; the rest is the neighbor list, and what ASE and metatomic do.
+Medians of one process, in turn. All have a cutoff of 5 Å but ``pet``, which has its
+defaults, and ``mace`` has 64 channels as ``options/forces.yaml``. Needs ``pip install
+"metatrain[soap-bpnn,mace]"``; what is not installed is left out.
+
+::
+
+    OMP_NUM_THREADS=1 python benchmarks/dynamics.py      # prints a table
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import ase
+import ase.build
+import numpy as np
+import torch
+from metatomic_ase import MetatomicCalculator
+from metatrain.utils.architectures import import_architecture
+from metatrain.utils.data import DatasetInfo
+from omegaconf import OmegaConf
+from water import ARCHITECTURES, Step, energy, measure, model_hypers, prediction, water
+
+
+FORCES: Any = OmegaConf.to_container(
+    OmegaConf.load(Path(__file__).parent.parent / "options" / "forces.yaml")
+)
+OURS = ["scalar_tensor", "options/forces.yaml"]
+ARCHITECTURES["options/forces.yaml"] = {
+    "name": "experimental.scalar_tensor",
+    **FORCES["architecture"]["model"],
+}
+ARCHITECTURES["mace"] = {
+    "name": "experimental.mace",
+    "hidden_irreps": "64x0e + 64x1o + 64x2e",
+}
+STRUCTURES: Dict[str, ase.Atoms] = {
+    "ethanol": ase.build.molecule("CH3CH2OH"),
+    "water": water(3),
+    "water ": water(6),
+}
+
+
+def step_of_ase(what: str, frame: ase.Atoms) -> Optional[Step]:
+    """A function that moves all atoms a little and computes the forces."""
+    info = DatasetInfo("angstrom", sorted(set(frame.numbers.tolist())), energy())
+    try:
+        architecture = import_architecture(ARCHITECTURES[what]["name"])
+        model = architecture.__model__(model_hypers(what), info)
+    except ImportError:
+        return None
+    atoms = frame.copy()
+    atoms.calc = MetatomicCalculator(model.float().eval().export())
+    rng = np.random.default_rng(0)
+
+    def step() -> None:
+        atoms.positions += 1e-4 * rng.normal(size=atoms.positions.shape)
+        atoms.get_forces()
+
+    return step
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = [*OURS, "soap_bpnn", "mace", "pet"]
+    parser.add_argument("--architectures", nargs="+", default=names)
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    print(f"{torch.get_num_threads()} threads, float32\n")
+    print("| structure | atoms | architecture | ASE, ms | model, ms | ratio |")
+    print("|---|---|---|---|---|---|")
+    for title, frame in STRUCTURES.items():
+        types = sorted(set(frame.numbers.tolist()))
+        steps: Dict[str, Optional[Step]] = {}
+        for name in arguments.architectures:
+            steps[f"{name} ASE"] = step_of_ase(name, frame)
+            if steps[f"{name} ASE"] is not None:
+                steps[name] = prediction(name, energy(), frame, True, types)
+        medians = measure(steps, arguments.rounds)
+        rows: List[str] = [name for name in arguments.architectures if name in medians]
+        for name in rows:
+            total, alone = medians[f"{name} ASE"], medians[name]
+            ratio = total / medians[f"{rows[0]} ASE"]
+            print(
+                f"| {title} | {len(frame)} | `{name}` | {total:.1f} | {alone:.1f} "
+                f"| {ratio:.1f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
