@@ -278,6 +278,8 @@ class Model(torch.nn.Module):
         """The largest distance of atoms that a prediction depends on."""
         if self.long_range is not None or self.have_charges(list(self.heads())):
             return math.inf
+        if len(self.inputs.names) > 0:  # which depend on the number of all atoms
+            return math.inf
         steps = 1 + self.hypers["messages"]["layers"]
         if self.neighbor_sum is not None and self.reads_density(list(self.heads())):
             steps += 1

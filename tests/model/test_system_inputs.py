@@ -80,6 +80,10 @@ def test_energies_are_extensive(charge, unpaired):
     assert of_supercell == pytest.approx(2 * of_cell, rel=1e-12)
 
 
+def test_engines_must_have_whole_structures():
+    assert model_with().export().capabilities().interaction_range == float("inf")
+
+
 def test_a_neutral_closed_shell_is_the_zero_of_all_inputs():
     """Of the inputs, such structures see nothing, whatever other structures are."""
     model = model_with()
