@@ -75,7 +75,7 @@ def _values(systems: List[System], name: str) -> torch.Tensor:
             raise ValueError(
                 f"structure {i} of those to predict has no '{name}', which this model "
                 "reads: give it as 'extra_data' in the options of 'mtt eval'. Not all "
-                "simulation engines can give it"
+                "simulation engines can give it, and metatrain's llpr can't"
             )
         value = system.get_data(name).block().values.flatten()
         if not is_possible(name, value):
