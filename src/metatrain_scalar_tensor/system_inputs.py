@@ -19,7 +19,7 @@ class SystemInputs(torch.nn.Module):
 
     with the value :math:`x` of a structure of :math:`N` atoms, the value :math:`x_0` of
     a neutral structure without unpaired electrons, and the root mean square :math:`s`
-    of the numerator over N in the training set. Since it is per atom, :math:`n` copies
+    of :math:`(x - x_0) / N` in the training set. Since it is per atom, :math:`n` copies
     of a structure with :math:`n` times the charge and the unpaired electrons have the
     same :math:`u_i`, and so :math:`n` times the energy.
 
