@@ -245,12 +245,18 @@ class ModelHypers(TypedDict):
     index_symmetry: dict[str, str] = {}
     """Cartesian targets that are symmetric under exchange of indices, in index
     notation: ``{mtt::alpha: ij=ji, mtt::elastic: ijkl=jikl=klij}``. Predictions then
-    have the symmetry, and only the irreducible parts that it allows are learned."""
+    have the symmetry, and only the irreducible parts that it allows are learned.
+    ``{mtt::efg: ij=ji traceless}`` are tensors whose traces are zero, too."""
     exchange_symmetry: dict[str, Literal["symmetric", "antisymmetric", "none"]] = {}
     """How a target changes when the two atoms of a pair are exchanged, together with
     the two indices of a matrix: ``symmetric`` targets stay the same, ``antisymmetric``
     ones change sign. The default is ``symmetric`` for targets with a ``product``, such
     as Hamiltonians, of pairs or of atoms, and ``none`` for all others."""
+    intensive: dict[str, Literal["mean", "volume"]] = {}
+    """Targets of structures that do not grow with the number of atoms, such as the
+    properties of a material: ``mean`` is the mean over the atoms instead of their sum,
+    ``volume`` the sum divided by the volume of the cell:
+    ``{mtt::gap: mean, mtt::epsilon: volume}``. Without forces and stress."""
     atom_pairs: AtomPairHypers = init_with_defaults(AtomPairHypers)
     """Targets of pairs of atoms."""
     zbl: bool = False
