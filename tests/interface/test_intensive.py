@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from metatensor.torch import Labels
+from metatrain.utils.errors import ArchitectureError
 from metatrain.utils.io import load_model
 
 from helpers import cartesian, crystal, make_model, molecules, predict, target
@@ -101,7 +102,8 @@ def test_structures_without_volume_are_refused():
     )
     options.training_set.targets = {"mtt::y": {"key": "y"}}
     with pytest.raises(
-        ValueError, match="'mtt::y' of structure .* along 2 of three lattice vectors"
+        ArchitectureError,
+        match="'mtt::y' of structure .* along 2 of three lattice vectors",
     ):
         train_in(Path("run").absolute(), options)
 
