@@ -118,7 +118,7 @@ def _explain_values(name: str, target: DictConfig) -> None:
         if number != expected:
             every = " for every atom" if of_atoms else ""
             hint = ""
-            if FULL.get(number) == expected:
+            if FULL.get(int(number)) == expected and number == int(number):
                 hint = f": 'scalar-tensor convert' makes {expected} of {number:g}"
             raise ValueError(
                 f"{where} has {number:g} numbers{every} under '{key}', and "

@@ -58,7 +58,7 @@ def voigt(tensor: Any) -> np.ndarray:
             f"a tensor of shape {tensor.shape} has no Voigt notation: it must be one "
             "tensor of rank 2, 3 or 4, such as 'values[0, ..., 0]' of a prediction"
         )
-    six = [3 * "xyz".index(a) + "xyz".index(b) for a, b in VOIGT]
+    six = [3 * "xyz".index(pair[0]) + "xyz".index(pair[1]) for pair in VOIGT]
     result = tensor.reshape(*tensor.shape[:-2], 9)[..., six]
     if tensor.ndim == 4:
         result = result.reshape(9, 6)[six]
