@@ -247,7 +247,8 @@ class ModelHypers(TypedDict):
     index_symmetry: dict[str, str] = {}
     """Cartesian targets that are symmetric under exchange of indices, in index
     notation: ``{mtt::alpha: ij=ji, mtt::elastic: ijkl=jikl=klij}``. Predictions then
-    have the symmetry, and only the irreducible parts that it allows are learned."""
+    have the symmetry, and only the irreducible parts that it allows are learned.
+    ``{mtt::efg: ij=ji traceless}`` are tensors whose traces are zero, too."""
     charges: list[str] = []
     """Targets to which charges times positions are added: vectors of whole molecules,
     such as dipoles. Charges depend on the surroundings of an atom and add up to zero;
@@ -258,6 +259,11 @@ class ModelHypers(TypedDict):
     the two indices of a matrix: ``symmetric`` targets stay the same, ``antisymmetric``
     ones change sign. The default is ``symmetric`` for targets with a ``product``, such
     as Hamiltonians, of pairs or of atoms, and ``none`` for all others."""
+    intensive: dict[str, Literal["mean", "volume"]] = {}
+    """Targets of structures that do not grow with the number of atoms, such as the
+    properties of a material: ``mean`` is the mean over the atoms instead of their sum,
+    ``volume`` the sum divided by the volume of the cell:
+    ``{mtt::gap: mean, mtt::epsilon: volume}``. Without forces and stress."""
     atom_pairs: AtomPairHypers = init_with_defaults(AtomPairHypers)
     """Targets of pairs of atoms."""
     system_inputs: list[SystemInput] = []

@@ -18,6 +18,7 @@ from .documentation import TrainerHypers
 from .interface import checkpoints
 from .interface.architecture import ScalarTensor
 from .interface.fit import fit_to_targets
+from .interface.intensive import sums_over_atoms
 from .interface.log import Log, log_species
 from .interface.sources import Sources
 from .training.checks import Datasets, check_data, check_hypers
@@ -72,7 +73,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
         :raises RuntimeError: if the loss is no longer finite.
         """
         processes = start_processes(self.hypers, devices)
-        check_hypers(self.hypers)
+        intensive = model.hypers["intensive"]
+        check_hypers(self.hypers, intensive)
         logging.info(
             f"Training on {processes.world_size} x {processes.device} with {dtype}"
         )
@@ -82,10 +84,11 @@ class Trainer(TrainerInterface[TrainerHypers]):
         model.to(device=processes.device, dtype=dtype).train()
         choose_weights(model, train_datasets, self.hypers.get("finetune"))
         forget_ensembles(model)
+        train_sums = sums_over_atoms(train_datasets, intensive)
         largest_values = fit_to_targets(
             model,
             self.hypers,
-            train_datasets,
+            train_sums,
             processes.is_distributed,
             checkpoint_dir,
         )
@@ -93,8 +96,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
         loaders = Loaders(
             self.hypers,
             build_collate_fn(model, densify, largest_values),
-            train_datasets,
-            val_datasets,
+            train_sums,
+            sums_over_atoms(val_datasets, intensive),
             dtype,
             processes,
         )

@@ -275,7 +275,7 @@ def test_data_without_their_symmetry():
     other[0, 0, 1] = 0.1
     data = dataset(model, molecules(2), [symmetric, other])
     check_datasets([data], [data], model.dataset_info, {}, 5.0, Sources("."))
-    with pytest.raises(ValueError, match="structure 1 .*not the symmetry ij=ji.* 4%"):
+    with pytest.raises(ValueError, match="structure 1 .*not the symmetry 'ij=ji'.* 4%"):
         check_datasets(
             [data], [data], model.dataset_info, {"y": "ij=ji"}, 5.0, Sources(".")
         )
@@ -291,5 +291,5 @@ def test_noise_in_small_tensors_is_no_lack_of_symmetry():
         sources = Sources(".")
         check_datasets([data], [], model.dataset_info, {"y": "ij=ji"}, 5.0, sources)
     data = dataset(model, molecules(2), [noise, noise])
-    with pytest.raises(ValueError, match="structure 0 .*not the symmetry ij=ji"):
+    with pytest.raises(ValueError, match="structure 0 .*not the symmetry 'ij=ji'"):
         check_datasets([data], [], model.dataset_info, {"y": "ij=ji"}, 5.0, sources)

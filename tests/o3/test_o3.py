@@ -233,3 +233,21 @@ def test_irreps_of_symmetric_cartesian_tensors(symmetry, irreps):
     average = sum(tensor.permute(*axes) for axes in group) / len(group)
     spanned = rows.T @ (rows @ average.flatten())
     torch.testing.assert_close(spanned, average.flatten(), atol=1e-13, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "symmetry, irreps",
+    [
+        ("ij=ji traceless", [(2, 1)]),  # quadrupole
+        ("ij traceless", [(1, -1), (2, 1)]),
+        ("ijk=jik=ikj traceless", [(3, 1)]),  # octupole
+    ],
+)
+def test_irreps_of_traceless_tensors(symmetry, irreps):
+    rank = len(symmetry.split()[0].split("=")[0])
+    found, basis = cartesian_irreps(rank, symmetry)
+    assert [tuple(irrep) for irrep in found] == irreps
+    traces = basis.diagonal(dim1=1, dim2=2).sum(-1)
+    torch.testing.assert_close(traces, torch.zeros_like(traces), atol=1e-14, rtol=0)
+    with pytest.raises(ValueError, match="a vector has no trace"):
+        cartesian_irreps(1, "i traceless")

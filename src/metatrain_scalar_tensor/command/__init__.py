@@ -164,8 +164,9 @@ def main(arguments: Optional[List[str]] = None) -> None:
         commands.add_parser(
             "convert",
             help="nine numbers from six, for symmetric tensors",
-            description="Writes an extxyz file in which symmetric tensors of rank 2 "
-            "have all nine numbers, as metatrain reads them.",
+            description="Writes an extxyz file in which symmetric tensors have all "
+            "their numbers, as metatrain reads them: 9 instead of 6, 27 instead of 18 "
+            "(piezoelectric, 3 x 6), 81 instead of 36 (elastic, 6 x 6).",
         )
     )
     _add_export(

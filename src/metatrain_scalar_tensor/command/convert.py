@@ -1,4 +1,4 @@
-"""Converts symmetric tensors of six numbers to nine."""
+"""Gives symmetric tensors an axis for every index: nine numbers instead of six."""
 
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
@@ -6,11 +6,11 @@ from typing import Any, Dict, List, Tuple
 import ase.io
 import numpy as np
 
-from ..programs.symmetric import nine_of_six
+from ..programs.symmetric import FULL_SHAPES, VOIGT, full_tensors
 
 
 ORDERS: Dict[str, Tuple[str, ...]] = {
-    "voigt": ("xx", "yy", "zz", "yz", "xz", "xy"),
+    "voigt": VOIGT,
     "vasp": ("xx", "yy", "zz", "xy", "yz", "xz"),
     "cp2k": ("xx", "yy", "zz", "xy", "xz", "yz"),
 }
@@ -18,34 +18,41 @@ ORDERS: Dict[str, Tuple[str, ...]] = {
 
 
 def convert(file: Path, output: Path, keys: List[str], order: str) -> None:
-    """Write a file in which symmetric tensors have all nine numbers.
+    """Write a file in which symmetric tensors have all their numbers.
 
-    :param file: extxyz file with six numbers for each tensor.
+    That is 9 of 6, 27 of 18 for piezoelectric tensors (3 × 6), and 81 of 36 for elastic
+    ones (6 × 6), without factors: :mod:`..programs.symmetric`.
+
+    :param file: extxyz file with 6, 18 or 36 numbers for each tensor.
     :param output: the file to write; everything else is copied.
     :param keys: names of the tensors, of structures or of atoms. Structures without
-        them, or with nine numbers already, do not change.
+        them, or with all numbers already, do not change.
     :param order: one of :data:`ORDERS`.
-    :raises ValueError: if no structure has a key, or a tensor has neither six nor nine
+    :raises ValueError: if no structure has a key, or a tensor has another number of
         numbers.
     :raises OSError: if a file can't be read or written.
     """
     frames = ase.io.read(file, ":")
-    nine = nine_of_six(ORDERS[order])
     for key in keys:
         number = 0
         for i, atoms in enumerate(frames):
             of: Any  # info and arrays
-            for of, shape in ((atoms.info, (3, 3)), (atoms.arrays, (len(atoms), 9))):
+            for of, count in ((atoms.info, 1), (atoms.arrays, len(atoms))):
                 if key in of:
                     number += 1
                     values = np.asarray(of[key])
-                    if values.shape[-1:] == (6,):
-                        of[key] = values[..., nine].reshape(shape)
-                    elif values.shape not in (shape, (9,), (len(atoms), 3, 3)):
+                    size, rest = divmod(values.size, count)
+                    if rest == 0 and size in FULL_SHAPES:
+                        full = full_tensors(values.reshape(count, size), ORDERS[order])
+                        if count == 1 and size == 6:
+                            of[key] = full[0]
+                        else:
+                            of[key] = full.reshape(count, -1)
+                    elif rest > 0 or size not in (9, 27, 81):
                         raise ValueError(
                             f"structure {i} of '{file}' has values of shape "
-                            f"{values.shape} under '{key}', and six numbers are "
-                            f"expected{' for every atom' * (of is atoms.arrays)}"
+                            f"{values.shape} under '{key}', and 6, 18 or 36 numbers "
+                            f"are expected{' for every atom' * (of is atoms.arrays)}"
                         )
         if number == 0:
             raise ValueError(f"no structure of '{file}' has the key '{key}'")

@@ -96,7 +96,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         for name, info in train_info.targets.items():
             self.add_target(name, info)
         self.has_new_weights = False
-        self.baseline = Baseline(dataset_info, hypers["zbl"])
+        self.baseline = Baseline(dataset_info, hypers)
 
     def _reader(self) -> StructureReader:
         closest = closest_distance(self.dataset_info.length_unit)

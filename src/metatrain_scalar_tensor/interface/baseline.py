@@ -22,8 +22,10 @@ from metatrain.utils.data.atomic_basis_helpers import (
 )
 from metatrain.utils.sum_over_atoms import sum_over_atoms
 
+from ..documentation import ModelHypers
 from .ensembles import ensemble_output
-from .isotropic import IsotropicComposition, has_isotropic_part
+from .intensive import Intensive
+from .isotropic import IsotropicComposition, with_isotropic_part
 from .new_types import take_over
 from .outputs import types_of_samples
 from .pair_scales import PairScales
@@ -34,22 +36,24 @@ class Baseline(torch.nn.Module):
     """Turns the predictions of the network into the requested outputs.
 
     In training mode, contributions of atoms are summed if the total of a structure is
-    requested. In evaluation mode, they are scaled first, and what was subtracted from
-    the targets is added.
+    requested. In evaluation mode, they are scaled first, what was subtracted from the
+    targets is added, and intensive targets are divided by what they were multiplied
+    with.
 
     :param dataset_info: atomic types and targets.
-    :param zbl: whether to add the ZBL repulsion of nuclei to energies.
+    :param hypers: hyperparameters of the model.
     :raises ValueError: if there is no energy to which ZBL can be added.
     """
 
     new_types: List[int]  # positions of types to be fitted among all types
     is_repulsion: List[bool]  # for every additive model
 
-    def __init__(self, dataset_info: DatasetInfo, zbl: bool) -> None:
+    def __init__(self, dataset_info: DatasetInfo, hypers: ModelHypers) -> None:
         super().__init__()
         self.dataset_info = dataset_info
-        self.zbl = zbl
+        self.hypers = hypers
         self.new_types = []
+        self.intensive = Intensive(dict(hypers["intensive"]))
         self.pair_scales = PairScales(self._pair_layouts())
         of_atoms = without_pairs(dataset_info)
         self.scaler = Scaler(get_default_hypers("scaler")["model"], of_atoms)
@@ -61,7 +65,7 @@ class Baseline(torch.nn.Module):
             ]
         )
         self.cutoff_radius = 0.0
-        if zbl:
+        if hypers["zbl"]:
             targets = {
                 name: info
                 for name, info in dataset_info.targets.items()
@@ -125,6 +129,7 @@ class Baseline(torch.nn.Module):
             if not is_difference:
                 predictions = self._add_repulsion(systems, predictions, selected_atoms)
             predictions = self._sparsify(systems, predictions)
+            predictions = self.intensive(predictions, systems, outputs)
         dtype = systems[0].positions.dtype
         for name in list(predictions.keys()):
             prediction = predictions[name]
@@ -277,7 +282,7 @@ class Baseline(torch.nn.Module):
         if isotropic is None:
             self._add_isotropic_composition(restart_info)
         else:
-            isotropic.restart(restart_info)
+            isotropic.restart(self._with_isotropic_part(restart_info))
         self.tabulate()
 
     def with_types(self, atomic_types: List[int], known: torch.Tensor) -> "Baseline":
@@ -288,7 +293,7 @@ class Baseline(torch.nn.Module):
         """
         info = self.dataset_info
         info = DatasetInfo(info.length_unit, atomic_types, info.targets)
-        baseline = Baseline(info, self.zbl)
+        baseline = Baseline(info, self.hypers)
         take_over(self, baseline, known)
         baseline.load_tensor_maps()
         baseline.to(self.scaler.dummy_buffer.device)
@@ -303,8 +308,12 @@ class Baseline(torch.nn.Module):
                 del tables[name]
 
     def _add_isotropic_composition(self, dataset_info: DatasetInfo) -> None:
-        if any(has_isotropic_part(*item) for item in dataset_info.targets.items()):
-            self.additive_models.append(IsotropicComposition(dataset_info))
+        info = self._with_isotropic_part(dataset_info)
+        if len(info.targets) > 0:
+            self.additive_models.append(IsotropicComposition(info))
+
+    def _with_isotropic_part(self, dataset_info: DatasetInfo) -> DatasetInfo:
+        return with_isotropic_part(dataset_info, self.hypers["index_symmetry"])
 
     def isotropic_composition(self) -> Optional[IsotropicComposition]:
         """The model of isotropic parts, if there are any."""

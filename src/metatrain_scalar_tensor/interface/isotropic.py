@@ -8,17 +8,29 @@ from metatomic.torch import ModelOutput, System
 from metatrain.composition import CompositionModel
 from metatrain.utils.data import DatasetInfo, TargetInfo
 
-from ..o3 import isotropic_tensors
+from ..o3 import Irrep, cartesian_irreps, isotropic_tensors
 from .names import is_stress
 
 
-def has_isotropic_part(name: str, info: TargetInfo) -> bool:
-    """Whether a target is a Cartesian tensor of even rank, and not a stress.
+def with_isotropic_part(
+    info: DatasetInfo, index_symmetry: Dict[str, str]
+) -> DatasetInfo:
+    """The Cartesian tensors that have an isotropic part, except stresses.
 
     The contributions of atom types to a stress would depend on the volume.
+
+    :param info: all targets.
+    :param index_symmetry: symmetries of Cartesian targets; traceless ones of rank 2
+        have no isotropic part.
     """
-    rank = len(info.layout.block(0).components)
-    return info.is_cartesian and rank % 2 == 0 and not is_stress(name)
+    targets: Dict[str, TargetInfo] = {}
+    for name, target in info.targets.items():
+        if target.is_cartesian and not is_stress(name):
+            rank = len(target.layout.block().components)
+            irreps, _ = cartesian_irreps(rank, index_symmetry.get(name))
+            if Irrep(0, 1) in irreps:
+                targets[name] = target
+    return DatasetInfo(info.length_unit, info.atomic_types, targets)
 
 
 class IsotropicPart(torch.nn.Module):
@@ -86,8 +98,7 @@ class IsotropicComposition(torch.nn.Module):
     and weights :math:`w` for each atom type :math:`t_i`. The weights belong to one of
     metatrain's composition models, in which they are scalar targets.
 
-    :param dataset_info: atomic types and targets; targets without an isotropic part are
-        ignored.
+    :param dataset_info: atomic types and targets, all with an isotropic part.
     """
 
     outputs: Dict[str, ModelOutput]
@@ -102,21 +113,20 @@ class IsotropicComposition(torch.nn.Module):
         """Register the targets, and describe their weights as scalar targets."""
         weights: Dict[str, TargetInfo] = {}
         for name, info in dataset_info.targets.items():
-            if has_isotropic_part(name, info):
-                part = IsotropicPart(info)
-                samples = info.layout.block().samples
-                layout = TensorBlock(
-                    torch.empty(0, len(part.weight_labels), dtype=torch.float64),
-                    samples,
-                    [],
-                    part.weight_labels,
-                )
-                weights[name] = TargetInfo(
-                    TensorMap(info.layout.keys, [layout]),
-                    unit=info.unit,
-                    description=info.description,
-                )
-                self.parts[name] = part
+            part = IsotropicPart(info)
+            samples = info.layout.block().samples
+            layout = TensorBlock(
+                torch.empty(0, len(part.weight_labels), dtype=torch.float64),
+                samples,
+                [],
+                part.weight_labels,
+            )
+            weights[name] = TargetInfo(
+                TensorMap(info.layout.keys, [layout]),
+                unit=info.unit,
+                description=info.description,
+            )
+            self.parts[name] = part
         return DatasetInfo(dataset_info.length_unit, dataset_info.atomic_types, weights)
 
     def forward(

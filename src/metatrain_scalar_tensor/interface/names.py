@@ -43,7 +43,7 @@ def check_names_in_options(hypers: ModelHypers, targets: List[str]) -> None:
     :param targets: the names of all targets.
     :raises ValueError: with the names that there are.
     """
-    for option in ("index_symmetry", "exchange_symmetry", "charges"):
+    for option in ("index_symmetry", "exchange_symmetry", "charges", "intensive"):
         for name in set(hypers[option]) - set(targets):  # type: ignore[literal-required]
             raise ValueError(
                 f"'model.{option}' has a target '{name}', and there are only "

@@ -26,6 +26,7 @@ from .names import check_name_and_unit
 READER = "explaining"  # ``registration/reader.py``, in metatrain's folder of readers
 GRADIENTS = {"forces": "positions", "stress": "strain", "virial": "strain"}
 CONVERT = "'scalar-tensor convert' makes nine numbers from six"
+FULL = {6: 9, 18: 27, 36: 81}  # numbers that 'scalar-tensor convert' makes of others
 
 
 def use_this_reader() -> None:
@@ -116,7 +117,9 @@ def _explain_values(name: str, target: DictConfig) -> None:
         number = values.size / len(atoms) if of_atoms else values.size
         if number != expected:
             every = " for every atom" if of_atoms else ""
-            hint = f": {CONVERT}" if number == 6 and expected == 9 else ""
+            hint = ""
+            if FULL.get(int(number)) == expected and number == int(number):
+                hint = f": 'scalar-tensor convert' makes {expected} of {number:g}"
             raise ValueError(
                 f"{where} has {number:g} numbers{every} under '{key}', and "
                 f"{_kind(target)} has {expected}{hint}"

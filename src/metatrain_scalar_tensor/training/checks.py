@@ -2,7 +2,7 @@
 
 import logging
 from functools import partial
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any, Dict, Iterable, List, Set, Tuple
 
 import torch
 from metatensor.torch import TensorMap
@@ -13,6 +13,7 @@ from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 from ..documentation import TrainerHypers
 from ..interface.architecture import ScalarTensor
 from ..interface.gradients import unite_gradients
+from ..interface.intensive import check_intensive, has_volume
 from ..interface.sources import Datasets, Part, Sources
 from ..o3 import cartesian_irreps
 from ..structures import closest_distance, is_finite
@@ -22,12 +23,20 @@ from ..system_inputs import is_possible
 MAX_PAIRS = 10**8  # entries in the neighbor list of a structure, each about 1 kB
 
 
-def check_hypers(hypers: TrainerHypers) -> None:
+def check_hypers(hypers: TrainerHypers, intensive: Iterable[str]) -> None:
     """Refuse hyperparameters that contradict each other.
 
     :param hypers: hyperparameters of the training.
+    :param intensive: the intensive targets.
     :raises ValueError: if they do.
     """
+    both = sorted(set(intensive) & set(hypers["per_structure_targets"]))
+    if len(both) > 0:
+        raise ValueError(
+            f"{both} are in 'model.intensive' and in 'training.per_structure_targets', "
+            "which is for targets that grow with the number of atoms: take them out of "
+            "the latter"
+        )
     if hypers["best_model_metric"] == "mae_prod" and not hypers["log_mae"]:
         raise ValueError(
             "'best_model_metric: mae_prod' needs 'log_mae: true', without which no "
@@ -52,11 +61,14 @@ def check_data(
     :param train_datasets: training sets.
     :param val_datasets: validation sets.
     :param sources: the files of the data sets.
-    :raises ValueError: as :func:`check_datasets`, and if requested gradients or inputs
-        are missing.
+    :raises ValueError: as :func:`check_datasets`, if requested gradients or inputs are
+        missing, and for intensive targets that can't be.
     """
+    targets, intensive = model.dataset_info.targets, model.hypers["intensive"]
     check_inputs(model.hypers["system_inputs"], train_datasets, val_datasets, sources)
-    unite_gradients(model.dataset_info.targets, train_datasets, val_datasets, sources)
+    unite_gradients(targets, train_datasets, val_datasets, sources)
+    for name in intensive:
+        check_intensive(name, targets[name])
     check_datasets(
         train_datasets,
         val_datasets,
@@ -65,6 +77,8 @@ def check_data(
         cutoff=max(options.cutoff for options in model.requested_neighbor_lists()),
         sources=sources,
     )
+    _check_volumes("training", train_datasets, intensive, sources)
+    _check_volumes("validation", val_datasets, intensive, sources)
 
 
 def check_inputs(
@@ -238,6 +252,25 @@ def _check_neighbors(where: str, system: System, cutoff: float) -> None:
         )
 
 
+def _check_volumes(
+    part: Part, datasets: Datasets, intensive: Dict[str, str], sources: Sources
+) -> None:
+    """Check that structures with targets per volume have one."""
+    per_volume = {name for name, kind in intensive.items() if kind == "volume"}
+    for number, dataset in enumerate(datasets):
+        for i, sample in enumerate(dataset):
+            system = sample["system"]
+            for name in sorted(per_volume & set(sample._fields)):
+                if not has_volume(system):
+                    where = sources.structure(part, number, dataset, i, name)
+                    raise ValueError(
+                        f"target '{name}' of {where} is a property per volume "
+                        "('model.intensive'), and this structure is periodic along "
+                        f"{int(system.pbc.sum())} of three lattice vectors: correct "
+                        "its cell and 'pbc', or take it out of the data"
+                    )
+
+
 def _check_target(
     what: str, tensor: TensorMap, target: TargetInfo, num_atoms: int
 ) -> int:
@@ -298,9 +331,9 @@ class _SymmetryCheck:
         for what, rest, size in self.found:
             if rest > 0.01 * max(size, typical):
                 raise ValueError(
-                    f"{what} has not the symmetry {self.symmetry} of "
+                    f"{what} has not the symmetry '{self.symmetry}' of "
                     f"'model.index_symmetry': {rest / size:.0%} of it violate this. "
-                    "Symmetrise the data, or take the target out of that option"
+                    "Take this part off the data, or the target out of that option"
                 )
 
 

@@ -48,6 +48,7 @@ class EpochRunner:
         self.module = model.module if processes.is_distributed else model
         self.scaler = self.module.baseline.scaler
         self.pair_scales = self.module.baseline.pair_scales
+        self.intensive = self.module.baseline.intensive
         self.targets_info = self.module.dataset_info.targets
         self.loss = loss
         self.hypers = hypers
@@ -137,6 +138,8 @@ class EpochRunner:
         )
         predictions = self.pair_scales.in_units(predictions)
         targets = self.pair_scales.in_units(targets)
+        predictions = self.intensive.from_values_per_atom(predictions, systems)
+        targets = self.intensive.from_values_per_atom(targets, systems)
         if self.hypers["log_separate_blocks"]:
             _, predictions, _ = self.sparsify(systems, predictions, {})
             systems, targets, extra = self.sparsify(systems, targets, extra)
@@ -151,7 +154,11 @@ class EpochRunner:
             if count > 0
         }
         return accumulator.finalize(
-            ["positions_gradients"] + self.hypers["per_structure_targets"],
+            [
+                "positions_gradients",
+                *self.hypers["per_structure_targets"],
+                *self.intensive.kinds,
+            ],
             is_distributed=self.processes.is_distributed,
             device=self.processes.device,
         )
