@@ -57,3 +57,20 @@ def test_density(script):
             found = target.block(key).values
             np.testing.assert_allclose(found, block.values, atol=1e-5)
             assert block.properties == target.block(key).properties
+
+
+def test_elastic_constants():
+    script = load_script(PROJECT / "scripts" / "elastic_constants.py")
+    crystal = ase.io.read(DATA / "elastic.xyz", 3)
+    tensor = script.elastic_constants(crystal)
+    stored = crystal.info["elastic"].reshape(3, 3, 3, 3)
+    np.testing.assert_allclose(tensor, stored, atol=2e-6)  # eV/Å^3
+    # without stress, it is the second derivative of the energy
+    energies = []
+    for size in (-1e-3, 0.0, 1e-3):
+        strained = crystal.copy()
+        strained.set_cell(crystal.cell @ np.diag([1 + size, 1, 1]), scale_atoms=True)
+        strained.calc = script.EMT()
+        energies.append(strained.get_potential_energy())
+    curvature = np.diff(energies, 2)[0] / 1e-6 / crystal.get_volume()
+    np.testing.assert_allclose(tensor[0, 0, 0, 0], curvature, rtol=1e-3)
