@@ -1,4 +1,4 @@
-"""Make ``data/elastic.xyz``: elastic constants of alloys, with ASE's EMT potential.
+r"""Make ``data/elastic.xyz``: elastic constants of alloys, with ASE's EMT potential.
 
 ::
 
@@ -9,7 +9,7 @@ cell. Cell and positions are relaxed, and the crystal is turned at random. The c
 are those of clamped ions,
 
 .. math::
-    c_{ijkl} = \\frac{\\partial \\sigma_{ij}}{\\partial \\varepsilon_{kl}},
+    c_{ijkl} = \frac{\partial \sigma_{ij}}{\partial \varepsilon_{kl}},
 
 by central differences, in eV/Å³.
 """

@@ -281,6 +281,18 @@ def test_data_without_their_symmetry():
         )
 
 
+def test_data_with_a_trace_that_should_be_zero():
+    model = make_model({"y": cartesian(2, sample_kind="system")})
+    traceless = torch.diag(torch.tensor([1.0, 1.0, -2.0])).double()
+    with_trace = torch.diag(torch.tensor([1.0, 1.0, -1.5])).double()
+    data = dataset(
+        model, molecules(2), [x.reshape(1, 3, 3, 1) for x in (traceless, with_trace)]
+    )
+    symmetry = {"y": "ij=ji traceless"}
+    with pytest.raises(ValueError, match="structure 1 .*symmetry 'ij=ji traceless'"):
+        check_datasets([data], [data], model.dataset_info, symmetry, 5.0, Sources("."))
+
+
 def test_noise_in_small_tensors_is_no_lack_of_symmetry():
     """What is noise, the sizes of all tensors decide."""
     model = make_model({"y": cartesian(2, sample_kind="system")})
