@@ -111,6 +111,7 @@ def crystal(seed=0):
 def prepare(model, frames, dtype=torch.float64):
     """Systems with charge and spin, and the neighbor lists that the model asks for."""
     lists = get_requested_neighbor_lists(model)
+    frames = list(frames)
     systems = systems_to_torch(frames, dtype=dtype)
     for system, frame in zip(systems, frames):
         for name in {"charge", "spin_multiplicity"} & set(frame.info):
