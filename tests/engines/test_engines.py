@@ -49,17 +49,17 @@ def calculator(folder, **kwargs):
 
 
 def assert_energy_is_conserved(atoms):
-    """The total energy drifts by less than 5e-5 eV/atom over 1 ps."""
+    """The total energy drifts by less than 1e-4 eV/atom over 2 ps."""
     thermalize_momenta(atoms, temperature_K=300, rng=np.random.default_rng(0))
     Stationary(atoms)
     dynamics = VelocityVerlet(atoms, timestep=0.5 * ase.units.fs)
     energies = []
     dynamics.attach(lambda: energies.append(atoms.get_total_energy()), interval=10)
-    dynamics.run(2000)
+    dynamics.run(4000)
     assert np.isfinite(energies).all()
-    time = np.linspace(0.0, 1.0, len(energies))  # in units of 1 ps
+    time = np.linspace(0.0, 1.0, len(energies))  # in units of 2 ps
     drift = np.polyfit(time, energies, 1)[0] / len(atoms)
-    assert abs(drift) < 5e-5
+    assert abs(drift) < 1e-4
 
 
 def test_energy_is_conserved(trained):
