@@ -85,6 +85,7 @@ def shortened(path):
             architecture.model = OmegaConf.merge(model, SMALL_MODEL)
         training = architecture.training
         training.num_epochs = min(training.get("num_epochs", 1), 1)
+        training.max_equations = 300
     return options
 
 
