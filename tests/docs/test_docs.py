@@ -6,6 +6,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
+import ase.vibrations  # noqa: F401 - prints to the output at its first import
 import pytest
 from metatrain.utils.architectures import (
     check_architecture_options,
