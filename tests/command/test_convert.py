@@ -1,5 +1,6 @@
 """Files with six numbers of symmetric matrices, which are to have nine."""
 
+import ase
 import ase.io
 import numpy as np
 import pytest
@@ -50,6 +51,17 @@ def test_six_numbers_become_nine(order, expected):
         }
     }
     train_model(options)
+
+
+def test_tensors_of_a_lone_atom_stay_its_own():
+    atom = ase.Atoms("H", [[0.0, 0.0, 0.0]])
+    atom.info["S"] = SIX
+    atom.arrays["y"] = SIX.reshape(1, 6)
+    ase.io.write("six.xyz", atom)
+    convert("six.xyz", "nine.xyz", ["S", "y"], "voigt")
+    converted = ase.io.read("nine.xyz")
+    assert converted.arrays["y"].shape == (1, 9)
+    np.testing.assert_array_equal(converted.arrays["y"][0], converted.info["S"].ravel())
 
 
 def test_voigt_is_the_order_of_ase():

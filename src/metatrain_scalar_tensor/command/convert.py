@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Tuple
 import ase.io
 import numpy as np
 
-from ..programs.symmetric import FULL_SHAPES, VOIGT, full_tensors
+from ..programs.symmetric import FULL_SIZES, VOIGT, full_tensors
 
 
 ORDERS: Dict[str, Tuple[str, ...]] = {
@@ -37,18 +37,18 @@ def convert(file: Path, output: Path, keys: List[str], order: str) -> None:
         number = 0
         for i, atoms in enumerate(frames):
             of: Any  # info and arrays
-            for of, count in ((atoms.info, 1), (atoms.arrays, len(atoms))):
+            for of, shape in ((atoms.info, ()), (atoms.arrays, (len(atoms),))):
                 if key in of:
                     number += 1
                     values = np.asarray(of[key])
-                    size, rest = divmod(values.size, count)
-                    if rest == 0 and size in FULL_SHAPES:
-                        full = full_tensors(values.reshape(count, size), ORDERS[order])
-                        if count == 1 and size == 6:
-                            of[key] = full[0]
-                        else:
-                            of[key] = full.reshape(count, -1)
-                    elif rest > 0 or size not in (9, 27, 81):
+                    size, rest = divmod(values.size, int(np.prod(shape)))
+                    if rest == 0 and size in FULL_SIZES:
+                        numbers = values.reshape(*shape, size)
+                        full = full_tensors(numbers, ORDERS[order])
+                        if full.ndim > 2:  # files have no more than two axes
+                            full = full.reshape(*shape, FULL_SIZES[size])
+                        of[key] = full
+                    elif rest > 0 or size not in FULL_SIZES.values():
                         raise ValueError(
                             f"structure {i} of '{file}' has values of shape "
                             f"{values.shape} under '{key}', and 6, 18 or 36 numbers "

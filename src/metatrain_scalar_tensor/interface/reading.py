@@ -19,6 +19,7 @@ from metatrain.utils.data.readers import readers
 from metatrain.utils.data.target_info import TargetInfo, get_generic_target_info
 from omegaconf import DictConfig, OmegaConf
 
+from ..programs.symmetric import FULL_SIZES
 from ..structures import is_finite
 from .names import check_name_and_unit
 
@@ -26,7 +27,6 @@ from .names import check_name_and_unit
 READER = "explaining"  # ``registration/reader.py``, in metatrain's folder of readers
 GRADIENTS = {"forces": "positions", "stress": "strain", "virial": "strain"}
 CONVERT = "'scalar-tensor convert' makes nine numbers from six"
-FULL = {6: 9, 18: 27, 36: 81}  # numbers that 'scalar-tensor convert' makes of others
 
 
 def use_this_reader() -> None:
@@ -118,7 +118,7 @@ def _explain_values(name: str, target: DictConfig) -> None:
         if number != expected:
             every = " for every atom" if of_atoms else ""
             hint = ""
-            if FULL.get(int(number)) == expected and number == int(number):
+            if number == int(number) and FULL_SIZES.get(int(number)) == expected:
                 hint = f": 'scalar-tensor convert' makes {expected} of {number:g}"
             raise ValueError(
                 f"{where} has {number:g} numbers{every} under '{key}', and "

@@ -17,6 +17,9 @@ VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 FULL_SHAPES = {6: (3, 3), 18: (3, 3, 3), 36: (3, 3, 3, 3)}
 """Of the tensors that have this many numbers"""
 
+FULL_SIZES = {number: 3 ** len(shape) for number, shape in FULL_SHAPES.items()}
+"""How many numbers they have with an axis for every index"""
+
 
 def nine_of_six(order: Sequence[str]) -> List[int]:
     """Where the elements xx xy xz yx ... zz are among six numbers.
