@@ -16,7 +16,7 @@ defaults, and ``mace`` has 64 channels as ``options/forces.yaml``. Needs ``pip i
 import argparse
 import warnings
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Dict, List, Optional
 
 import ase
 import ase.build
@@ -25,17 +25,15 @@ import torch
 from metatomic_ase import MetatomicCalculator
 from metatrain.utils.architectures import import_architecture
 from metatrain.utils.data import DatasetInfo
-from omegaconf import OmegaConf
+from training import architecture_of
 from water import ARCHITECTURES, Step, energy, measure, model_hypers, prediction, water
 
 
-FORCES: Any = OmegaConf.to_container(
-    OmegaConf.load(Path(__file__).parent.parent / "options" / "forces.yaml")
-)
+FORCES = architecture_of(Path(__file__).parent.parent / "options" / "forces.yaml")
 OURS = ["scalar_tensor", "options/forces.yaml"]
 ARCHITECTURES["options/forces.yaml"] = {
     "name": "experimental.scalar_tensor",
-    **FORCES["architecture"]["model"],
+    **FORCES["model"],
 }
 ARCHITECTURES["mace"] = {
     "name": "experimental.mace",

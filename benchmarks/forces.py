@@ -31,21 +31,19 @@ from datasets import Split, split
 from metatomic_ase import MetatomicCalculator
 from metatrain.utils.architectures import import_architecture
 from molecules import MOLECULES
-from omegaconf import OmegaConf
-from training import TARGETS, train
+from training import TARGETS, architecture_of, train
 
 
 NUM_TRAINING, NUM_TEST = 900, 500  # and 90 for validation
-FORCES: Any = OmegaConf.to_container(
-    OmegaConf.load(Path(__file__).parent.parent / "options" / "forces.yaml")
-)
 ARCHITECTURES: Dict[str, Dict[str, Any]] = {
     "scalar_tensor": {"name": "experimental.scalar_tensor"},
     "scalar_tensor, tensor_reduced": {
         "name": "experimental.scalar_tensor",
         "model": {"species": {"type": "tensor_reduced"}},
     },
-    "scalar_tensor, options/forces.yaml": FORCES["architecture"],
+    "scalar_tensor, options/forces.yaml": architecture_of(
+        Path(__file__).parent.parent / "options" / "forces.yaml"
+    ),
     "soap_bpnn": {"name": "soap_bpnn"},
     "pet": {"name": "pet"},
     "space": {"name": "experimental.space"},

@@ -35,8 +35,7 @@ import ase.io
 import numpy as np
 from accuracy import Record, once
 from metatomic_ase import MetatomicCalculator
-from omegaconf import OmegaConf
-from training import train
+from training import architecture_of, train
 
 
 class Files(NamedTuple):
@@ -85,8 +84,7 @@ def run(settings: Record, folder: Path) -> Record:
     frames = read(folder / files.training, number, files.key)
     architecture: Any = {"name": "experimental.scalar_tensor", "training": {}}
     if settings["options"] is not None:
-        options: Any = OmegaConf.to_container(OmegaConf.load(settings["options"]))
-        architecture = options["architecture"]
+        architecture = architecture_of(Path(settings["options"]))
     architecture["training"].update(num_epochs=settings["epochs"], batch_size=5)
     with tempfile.TemporaryDirectory() as name:
         path = Path(name)

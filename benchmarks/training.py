@@ -59,6 +59,12 @@ def write_molecules(path: Path, num_structures: int) -> None:
     ase.io.write(path, frames)
 
 
+def architecture_of(path: Path) -> Dict[str, Any]:
+    """The section ``architecture`` of an options file."""
+    options: Any = OmegaConf.to_container(OmegaConf.load(path))
+    return options["architecture"]
+
+
 class EpochTimes(logging.Handler):
     """Remembers when the lines of epochs were logged."""
 
