@@ -140,9 +140,11 @@ class Model(torch.nn.Module):
             invariants = self.invariants(density)  # (atoms, invariants)
             invariants = layer_norm(invariants, [self.num_invariants])
             scalars = invariants
-        inputs = self.inputs(structures.systems)  # (atoms, inputs)
-        features = self.network(beside(inputs, scalars), structures.types)
-        invariants = with_products(inputs, invariants)
+        if len(self.inputs.names) > 0:
+            inputs = self.inputs(structures.systems)  # (atoms, inputs)
+            scalars = beside(inputs, scalars)
+            invariants = with_products(inputs, invariants)
+        features = self.network(scalars, structures.types)  # (atoms, features)
         if self.long_range is not None:
             features = features + self.long_range(structures, features)
         if self.neighbor_sum is not None and self.reads_density(targets):

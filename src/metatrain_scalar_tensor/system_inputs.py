@@ -109,8 +109,6 @@ def beside(inputs: torch.Tensor, scalars: torch.Tensor) -> torch.Tensor:
     :param scalars: with a variance of one, ``(atoms, n)``
     :return: ``(atoms, n + inputs)``
     """
-    if inputs.shape[1] == 0:  # no copy
-        return scalars
     return torch.cat([scalars, float(scalars.shape[1]) ** 0.5 * inputs], dim=1)
 
 
@@ -124,8 +122,6 @@ def with_products(inputs: torch.Tensor, invariants: torch.Tensor) -> torch.Tenso
     :param invariants: ``(atoms, n)``
     :return: ``(atoms, n · (1 + 2 · inputs))``
     """
-    if inputs.shape[1] == 0:  # no copy
-        return invariants
     products = [invariants]
     for u in inputs.unbind(1):
         of_input = u.unsqueeze(1) * invariants

@@ -111,8 +111,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         :raises ValueError: if the model can't predict it, saying why.
         """
         center = center_of(info)
-        symmetry = self.hypers["index_symmetry"].get(name)
-        blocks = target_blocks(name, info, symmetry, name in self.hypers["charges"])
+        blocks = target_blocks(name, info, self.hypers)
         exchange = exchange_symmetry(name, info, self.hypers["exchange_symmetry"])
         self.model.add_target(name, center, blocks, exchange)
         self.labels[name] = TargetLabels(name, info)
@@ -357,19 +356,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     def get_checkpoint(self) -> Dict[str, Any]:
         """Everything that :meth:`load_checkpoint` needs."""
-        return {
-            "architecture_name": ARCHITECTURE,
-            "model_ckpt_version": self.__checkpoint_version__,
-            "metadata": self.metadata,
-            "model_data": {
-                "model_hypers": self.hypers,
-                "dataset_info": self.dataset_info,
-            },
-            "epoch": None,
-            "best_epoch": None,
-            "model_state_dict": self.state_dict(),
-            "best_model_state_dict": self.state_dict(),
-        }
+        return checkpoints.of_model(ARCHITECTURE, self)
 
     @classmethod
     def load_checkpoint(

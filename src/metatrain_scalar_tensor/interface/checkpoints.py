@@ -1,4 +1,4 @@
-"""Versions of checkpoints, and which of their weights are used.
+"""What checkpoints contain, their versions, and which of their weights are used.
 
 Until the first release, changes to the content of checkpoints replace
 ``tests/interface/checkpoints``, and the versions stay at 1.
@@ -8,6 +8,28 @@ import logging
 from typing import Any, Dict, Literal
 
 import torch
+from metatrain.utils.abc import ModelInterface
+
+
+def of_model(name: str, model: ModelInterface) -> Dict[str, Any]:
+    """The checkpoint of a model that is not being trained.
+
+    :param name: name of the architecture.
+    :param model: the model.
+    """
+    return {
+        "architecture_name": name,
+        "model_ckpt_version": model.__checkpoint_version__,
+        "metadata": model.metadata,
+        "model_data": {
+            "model_hypers": model.hypers,
+            "dataset_info": model.dataset_info,
+        },
+        "epoch": None,
+        "best_epoch": None,
+        "model_state_dict": model.state_dict(),
+        "best_model_state_dict": model.state_dict(),
+    }
 
 
 def check_version(

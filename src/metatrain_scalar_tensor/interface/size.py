@@ -76,11 +76,8 @@ def describe(hypers: ModelHypers, info: DatasetInfo) -> Model:
     with torch.device("meta"):
         model = Model(short_range, info.atomic_types)
         for name, target in info.targets.items():
-            symmetry = hypers["index_symmetry"].get(name)
-            has_charges = name in hypers["charges"]
-            blocks = target_blocks(name, target, symmetry, has_charges)
-            center = center_of(target)
-            model.add_target(name, center, blocks, None)
+            blocks = target_blocks(name, target, hypers)
+            model.add_target(name, center_of(target), blocks, None)
     return model
 
 

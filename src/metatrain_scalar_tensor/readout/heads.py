@@ -146,6 +146,7 @@ class TargetHead(torch.nn.Module):
         self.coefficients = Coefficients(num_kinds, num_features, sizes)
         self.basis_names = sorted({basis_name(irrep) for irrep in irreps})
         self.has_charges = any(block.has_charges for block in blocks)
+        self.vectors_name = basis_name(Irrep(1, 1))
         self.exchange = exchange
 
     @torch.jit.unused
@@ -186,7 +187,7 @@ class TargetHead(torch.nn.Module):
         if not self.has_charges:
             return bases
         vectors = centers.positions[:, [1, 2, 0]]  # in the order of λ = 1: y, z, x
-        name = "lambda_1_sigma_1"
+        name = self.vectors_name
         with_positions = {key: values for key, values in bases.items()}
         with_positions[name] = torch.cat([bases[name], vectors.unsqueeze(2)], dim=2)
         return with_positions

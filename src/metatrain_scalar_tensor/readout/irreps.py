@@ -5,6 +5,7 @@ from typing import List, NamedTuple, Optional
 import torch
 from metatrain.utils.data import TargetInfo
 
+from ..documentation import ModelHypers
 from ..o3 import Irrep, cartesian_irreps, product_irreps
 
 
@@ -33,18 +34,19 @@ def center_of(info: TargetInfo) -> str:
 
 
 def target_blocks(
-    name: str, info: TargetInfo, symmetry: Optional[str], has_charges: bool
+    name: str, info: TargetInfo, hypers: ModelHypers
 ) -> List[TargetBlock]:
     """The irreducible tensors in every block of a target.
 
     :param name: name of the target, for the error messages.
     :param info: the target, in dense form for atomic-basis targets.
-    :param symmetry: symmetry of Cartesian indices, such as ``ij=ji``; ``None`` for
-        none.
-    :param has_charges: whether charges times positions are added.
+    :param hypers: hyperparameters of the model, which have the symmetry of Cartesian
+        indices, and the targets to which charges times positions are added.
     :raises ValueError: if there is a symmetry of indices, but no Cartesian index, or if
         there are charges, but the target is not a vector of whole structures.
     """
+    symmetry = hypers["index_symmetry"].get(name)
+    has_charges = name in hypers["charges"]
     if symmetry is not None and not info.is_cartesian:
         raise ValueError(
             f"target '{name}' has no Cartesian indices: take it out of "

@@ -257,6 +257,8 @@ def _check_volumes(
 ) -> None:
     """Check that structures with targets per volume have one."""
     per_volume = {name for name, kind in intensive.items() if kind == "volume"}
+    if len(per_volume) == 0:  # the data need not be read once more
+        return
     for number, dataset in enumerate(datasets):
         for i, sample in enumerate(dataset):
             system = sample["system"]
