@@ -329,9 +329,15 @@ class TrainerHypers(TypedDict):
     The better of both is exported. With ``num_epochs: 0`` this is a complete fit, which
     takes seconds. Weights that do not lower the validation error are not accepted."""
     max_equations: PositiveInt = 3000
-    """Largest number of equations or of weights, whichever is smaller, in one ridge
-    regression. Of more, some structures, atoms or pairs are chosen at random. The time
+    """Largest number of equations or of weights, whichever is smaller, for which a
+    ridge regression is solved exactly. Of more, that many equations are chosen at
+    random, and from their solution conjugate gradients go on with all of them. The time
     grows with the third power: 3000 take about 10 s, 6000 about 80 s."""
+    solve_memory: PositiveFloat = 2.0
+    """Memory, in GiB, for the equations that are solved at a time; about twice as much
+    is needed for a moment. If those of all targets and irreps are more, the data are
+    passed through several times, and if those of one irrep are, some structures, atoms
+    or pairs are chosen at random."""
     num_ensemble_members: Annotated[int, Field(ge=0, le=1024)] = 0
     """Number of members of the ensembles that give uncertainties, for all targets: the
     last weights of every member are drawn from the posterior distribution of the same

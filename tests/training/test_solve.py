@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from files import DATA, PROJECT
 from helpers import assert_same, molecules, predict
 from metatrain_scalar_tensor.training.solve import ridge as ridge_of_solve
+from metatrain_scalar_tensor.training.solve.conjugate import LargeRidge
 from metatrain_scalar_tensor.training.solve.ridge import STRENGTHS, Ridge
 from metatrain_scalar_tensor.training.solve.rows import Rows
 from options import train_in, write_options
@@ -67,7 +68,38 @@ def test_cross_validation_tells_noise_from_exact_data():
     assert noise.strength > 1e-2 > exact.strength
 
 
+@pytest.mark.parametrize("number", [30, 70])  # fewer and more than columns
+def test_conjugate_gradients_reach_the_solution_for_all_rows(number):
+    torch.manual_seed(0)
+    decay = torch.logspace(0, -3, 50).double()
+    x, y = torch.randn(300, 50).double() * decay, torch.randn(300, 2).double()
+    scales = 0.5 + torch.rand(50).double()
+    ridge = LargeRidge(x, scales, number)
+    solution = ridge.solve(y)
+    alpha = solution.strength * ridge.of_chosen.squares.max()
+    square = x.T @ x + alpha * torch.diag(scales**-2)
+    expected = torch.linalg.solve(square, x.T @ y)
+    torch.testing.assert_close(solution.weights, expected, atol=1e-7, rtol=1e-7)
+
+
+def test_all_rows_are_better_than_some_for_other_data():
+    torch.manual_seed(0)
+    decay = torch.logspace(0, -3, 200).double()
+    x, others = [torch.randn(n, 200).double() * decay for n in (1000, 500)]
+    w = torch.randn(200, 3).double()
+    y = x @ w + 0.01 * torch.randn(1000, 3).double()
+    ridge = LargeRidge(x, torch.ones(200).double(), 100)
+    validation = (others, others @ w)
+    some = ridge.of_chosen.solve(y[ridge.chosen], validation)
+    solution = ridge.solve(y, validation)
+    found = (others @ solution.weights - validation[1]).square().sum()
+    assert solution.error == pytest.approx(float(found))
+    exact = Ridge(x, torch.ones(200).double()).solve(y, validation)
+    assert solution.error < 1.2 * exact.error < 0.5 * some.error
+
+
 MU = {"key": "mu", "type": {"cartesian": {"rank": 1}}}
+ALPHA = {"key": "alpha", "type": {"cartesian": {"rank": 2}}}
 
 
 def solved(name, targets, max_radial=2, **training):
@@ -261,8 +293,31 @@ def test_the_solution_is_exported_and_a_restart_goes_on_from_the_last_epoch():
     assert selection["best_metric"] > checkpoint["best_metric"]
 
 
+def test_little_memory_takes_more_passes_or_fewer_samples(caplog):
+    frames = molecules(20)
+    ase.io.write("data.xyz", frames)
+    targets = {"mtt::mu": MU, "mtt::alpha": ALPHA}
+    messages = {}
+    for memory in (1.0, 1.8e-4, 5e-5):
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            solved(f"memory-{memory}", targets, solve_memory=memory)
+        messages[memory] = caplog.text
+    assert "passes" not in messages[1.0]
+    assert "in 3 passes" in messages[1.8e-4]
+    assert "left out" not in messages[1.8e-4]
+    assert "some samples are left out" in messages[5e-5]
+    weights = [
+        torch.load(f"memory-{memory}/model.ckpt", weights_only=False)
+        for memory in (1.0, 1.8e-4)
+    ]
+    for name, values in weights[0]["best_model_state_dict"].items():
+        if name.startswith("model"):
+            assert torch.equal(values, weights[1]["best_model_state_dict"][name]), name
+
+
 def test_only_as_many_samples_are_kept_as_there_is_room_for():
-    rows = Rows(max_equations=100)
+    rows = Rows(max_numbers=20_000)
     number = 0
     for _ in range(50):
         chosen = rows.choose(20)

@@ -10,7 +10,7 @@ from ...interface.architecture import ScalarTensor
 from ...interface.names import is_stress
 from ...readout.heads import TargetHead
 from ..fit import Fit
-from .equations import collect_rows
+from .passes import parts_of
 from .problems import Problem, problems_of
 from .ridge import Solution
 from .rows import Rows
@@ -34,17 +34,16 @@ def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
     if len(heads) == 0:
         logging.info("No head can be solved")
         return before
-    training, validation = [
-        collect_rows(fit.runner, data, heads) for data in fit.loaders.for_solve()
-    ]
     old_weights = {
         name: {key: weights.clone() for key, weights in head.state_dict().items()}
         for name, head in heads.items()
     }
-    for name, head in heads.items():
-        equations = zip(training[name], validation[name], strict=True)
-        for kind, (rows, others) in enumerate(equations):
-            _solve_target(name, head, kind, rows, others)
+    max_equations = fit.hypers["max_equations"]
+    for part in parts_of(fit, heads):
+        for name, of_kinds in part.training.items():
+            equations = zip(of_kinds, part.validation[name], strict=True)
+            for kind, (rows, others) in enumerate(equations):
+                _solve_target(name, heads[name], kind, rows, others, max_equations)
     after = fit.validate()
     has_refused = False
     for name, head in heads.items():
@@ -93,12 +92,19 @@ def _error(name: str, results: Dict[str, float]) -> float:
 
 
 def _solve_target(
-    name: str, head: Any, kind: int, training: Rows, validation: Rows
+    name: str,
+    head: Any,
+    kind: int,
+    training: Rows,
+    validation: Rows,
+    max_equations: int,
 ) -> None:
     """Solve for all irreps of one kind of centers, symmetry by symmetry."""
     for symmetry in training.x:
         solutions: List[Solution] = []
-        for problem in problems_of(head, kind, symmetry, training, validation):
+        for problem in problems_of(
+            head, kind, symmetry, training, validation, max_equations
+        ):
             present = get_weights(problem.place, problem.properties)
             solution = _best_solution(problem, present)
             set_weights(problem.place, problem.properties, solution.weights)
@@ -133,7 +139,7 @@ def _best_solution(problem: Problem, present: torch.Tensor) -> Solution:
     if others is not None:  # cross validation can't compare weights that saw the data
         of_others = (others[0], others[1] - others[0] @ present)
         for ridge in problem.solvers:
-            rest = y - ridge.x @ (present / ridge.scales.unsqueeze(1))
+            rest = y - ridge.predict(present)
             change = ridge.solve(rest, of_others)
             candidates.append(change._replace(weights=present + change.weights))
     return min(candidates, key=lambda solution: solution.error)

@@ -1,16 +1,16 @@
 """Ensembles of heads, drawn from the posterior of the last weights."""
 
 import logging
-from typing import Any, List, NamedTuple, Optional
+from typing import Any, List, NamedTuple, Optional, Set
 
 import torch
 
 from ...interface.architecture import ScalarTensor
 from ..fit import Fit
 from . import solvable_heads
-from .equations import collect_rows
-from .problems import Problem, problems_of, vanishes
-from .ridge import Ridge, Solution
+from .passes import parts_of
+from .problems import Problem, Solver, problems_of, vanishes
+from .ridge import Solution
 from .rows import Rows
 from .weights import Place, get_weights, set_weights
 
@@ -43,25 +43,37 @@ def draw_ensembles(model: ScalarTensor, fit: Fit, number: int) -> None:
     :param number: the number of members, at least 2.
     """
     heads = solvable_heads(model)
-    infos = model.dataset_info.targets
-    training, validation = [
-        collect_rows(fit.runner, data, heads) for data in fit.loaders.for_solve()
-    ]
-    values = validation
-    if any(len(infos[name].gradients) > 0 for name in heads):
-        # uncertainties are those of values, whose errors are not those of gradients
-        _, data = fit.loaders.for_solve()
-        values = collect_rows(fit.runner, data, heads, with_gradients=False)
-    generator = torch.Generator().manual_seed(0)  # the same in every process
+    draws = _Draws(
+        number,
+        fit.hypers["max_equations"],
+        torch.Generator().manual_seed(0),  # the same in every process
+    )
+    known: Set[str] = set()
+    for part in parts_of(fit, heads, with_values=True):
+        for name, of_kinds in part.training.items():
+            if not any(len(rows.x) > 0 for rows in of_kinds):
+                continue
+            if name not in known:
+                heads[name].reset_members(number)
+                known.add(name)
+            equations = zip(
+                of_kinds, part.validation[name], part.values[name], strict=True
+            )
+            for kind, rows in enumerate(equations):
+                _draw_ensemble(name, heads[name], kind, _Equations(*rows), draws)
     for name, head in model.model.heads().items():
-        if name in heads and any(len(rows.x) > 0 for rows in training[name]):
-            head.reset_members(number)
-            of_kinds = zip(training[name], validation[name], values[name], strict=True)
-            for kind, rows in enumerate(of_kinds):
-                _draw_ensemble(name, head, kind, _Equations(*rows), generator)
         if head.num_members() == 0:
             logging.info(f"There are no equations for an ensemble of '{name}'")
     model.offer_ensembles()
+
+
+class _Draws(NamedTuple):
+    """How to draw."""
+
+    number: int
+    """Of members"""
+    max_equations: int
+    generator: torch.Generator
 
 
 class _Equations(NamedTuple):
@@ -87,17 +99,18 @@ def _draw_ensemble(
     head: Any,
     kind: int,
     equations: _Equations,
-    generator: torch.Generator,
+    draws: _Draws,
 ) -> None:
     """Draw the weights of all irreps of a target, symmetry by symmetry."""
     training, validation, values = equations
-    number = head.num_members()
     for symmetry in training.x:
         if vanishes(training.of_symmetry(symmetry)):
             _set_zero(head, kind, symmetry)
             continue
         factors: List[float] = []
-        for problem in problems_of(head, kind, symmetry, training, validation):
+        for problem in problems_of(
+            head, kind, symmetry, training, validation, draws.max_equations
+        ):
             known = None
             if symmetry in values.x:
                 y = values.of_irrep(problem.place.block, problem.place.irrep)
@@ -105,10 +118,10 @@ def _draw_ensemble(
                     values.of_symmetry(symmetry),
                     y[:, problem.properties],
                 )
-            factors += _draw(problem, number, known, generator)
+            factors += _draw(problem, draws, known)
         if len(factors) > 0:
             logging.info(
-                f"Ensemble of '{name}', {symmetry}: {number} members, calibrated "
+                f"Ensemble of '{name}', {symmetry}: {draws.number} members, calibrated "
                 f"with factors of {min(factors):.1e} to {max(factors):.1e}"
             )
 
@@ -124,18 +137,12 @@ def _set_zero(head: Any, kind: int, symmetry: str) -> None:
                 set_weights(place, properties, zero, member)
 
 
-def _draw(
-    problem: Problem,
-    number: int,
-    known: Optional[_Known],
-    generator: torch.Generator,
-) -> List[float]:
+def _draw(problem: Problem, draws: _Draws, known: Optional[_Known]) -> List[float]:
     """Draw the weights of one problem, for each property independently.
 
     :param problem: the equations.
-    :param number: the number of members.
+    :param draws: how to draw.
     :param known: values of the validation set, if any.
-    :param generator: of normal numbers.
     :return: for every property, the factor from the calibration.
     """
     place = problem.place
@@ -146,8 +153,8 @@ def _draw(
     weights = get_weights(place, problem.properties)  # (columns, properties)
     factors: List[float] = []
     for k, k_in_block in enumerate(problem.properties.split(1)):
-        shape = (ridge.num_normal, number)
-        normal = torch.randn(shape, generator=generator, dtype=torch.float64)
+        shape = (ridge.num_normal, draws.number)
+        normal = torch.randn(shape, generator=draws.generator, dtype=torch.float64)
         delta = ridge.draw(solution.strength, normal)  # (columns, members)
         delta = delta - delta.mean(1, keepdim=True)
         delta = delta.to(place.head.coefficients.weight.dtype).double()  # as stored
@@ -189,7 +196,7 @@ def calibrate(
 
 
 def _cross_validated(
-    ridge: Ridge, solution: Solution, y: torch.Tensor, k: int
+    ridge: Solver, solution: Solution, y: torch.Tensor, k: int
 ) -> float:
     r"""The same factor from the residuals of the training set.
 
@@ -205,7 +212,6 @@ def _cross_validated(
     :param y: right sides, ``(rows, properties)``
     :param k: the property.
     """
-    w = solution.weights[:, k] / ridge.scales
     leverage = min(max(solution.num_parameters / len(y), 1e-12), 1.0 - 1e-12)
-    residual = (ridge.x @ w - y[:, k]).square().mean()
+    residual = (ridge.predict(solution.weights)[:, k] - y[:, k]).square().mean()
     return float((residual / (leverage * (1.0 - leverage))).sqrt())

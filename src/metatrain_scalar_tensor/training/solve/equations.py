@@ -1,7 +1,17 @@
 """The linear equations that the last weights of targets fulfil."""
 
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import (
+    Any,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import metatensor.torch as mts
 import torch
@@ -13,7 +23,6 @@ from ...readout import Centers
 from ...structures import Structures
 from ..cache import Batch
 from ..epoch import EpochRunner
-from ..loaders import AllBatches
 from .derivatives import derivative_rows
 from .rows import Rows
 
@@ -56,54 +65,43 @@ def _watching(readouts: Dict[str, Any]) -> Iterator[Dict[str, Seen]]:
             hook.remove()
 
 
-@torch.no_grad()
-def collect_rows(
-    runner: EpochRunner,
-    data: AllBatches,
-    heads: Mapping[str, Any],
-    with_gradients: bool = True,
-) -> Dict[str, List[Rows]]:
-    """Set up the equations of some targets.
-
-    :param runner: evaluates batches.
-    :param data: the structures.
-    :param heads: the heads of the targets.
-    :param with_gradients: whether forces and stress have equations, too.
-    :return: the equations of every target, in float64 on the CPU: one set for every
-        kind of centers that has coefficients of its own.
-    """
-    num_components = 0
-    if with_gradients:
-        max_equations = runner.hypers["max_equations"]
-        num_components = max(1, max_equations // max(data.num_structures, 1) - 1)
-    collector = _Collector(runner, heads, num_components)
-    for batch in data.batches:
-        collector.add(batch)
-    return collector.rows
-
-
-class _Collector:
+class Collector:
     """Collects the equations of some targets, batch by batch.
 
     :param runner: evaluates batches.
     :param heads: the heads of the targets.
-    :param num_components: how many components of gradients to take of a structure; 0
-        for values alone.
+    :param symmetries: the wanted ones of every target; ``None`` for all.
+    :param max_numbers: in the left sides of a target, for each kind of centers.
+    :param num_structures: how many structures have equations for their gradients, of
+        which there are about ``max_equations``; 0 for values alone.
     """
 
+    rows: Dict[str, List[Rows]]
+    """The equations of every target, in float64 on the CPU: one set for every kind of
+    centers that has coefficients of its own."""
+
     def __init__(
-        self, runner: EpochRunner, heads: Mapping[str, Any], num_components: int
+        self,
+        runner: EpochRunner,
+        heads: Mapping[str, Any],
+        symmetries: Optional[Mapping[str, Sequence[str]]],
+        max_numbers: int,
+        num_structures: int,
     ) -> None:
         self.runner = runner
         self.heads = heads
-        self.num_components = num_components
+        self.symmetries = symmetries
+        self.num_components = 0
+        if num_structures > 0:
+            max_equations = runner.hypers["max_equations"]
+            self.num_components = max(1, max_equations // num_structures - 1)
         self.readouts: Dict[str, Any] = dict(runner.module.model.readouts.items())
-        max_equations = runner.hypers["max_equations"]
-        self.rows: Dict[str, List[Rows]] = {}
-        for name, head in heads.items():
-            num_kinds = head.coefficients.num_kinds
-            self.rows[name] = [Rows(max_equations, num_kinds) for _ in range(num_kinds)]
+        self.rows = {
+            name: [Rows(max_numbers) for _ in range(head.coefficients.num_kinds)]
+            for name, head in heads.items()
+        }
 
+    @torch.no_grad()
     def add(self, batch: Batch) -> None:
         """Add the equations of a batch."""
         runner = self.runner
@@ -196,6 +194,8 @@ class _Collector:
         left: Dict[str, Tuple[torch.Tensor, torch.Tensor]] = {}
         bases = self.readouts[center].bases(density, head.basis_names)
         for symmetry, tensors in head.tensors(bases, centers).items():
+            if self.symmetries is not None and symmetry not in self.symmetries[name]:
+                continue
             columns = features
             if symmetry == SCALARS:
                 columns = _columns_of_scalars(head, features, centers)

@@ -1,9 +1,10 @@
 """The ridge regressions of a target: which equations are solved together."""
 
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import torch
 
+from .conjugate import LargeRidge
 from .equations import SCALARS
 from .ridge import Ridge
 from .rows import Rows
@@ -16,13 +17,16 @@ VANISHING = 1e-5
 BALANCES = (0.01, 0.1, 1.0)  # of features and linear terms
 
 
+Solver = Union[Ridge, LargeRidge]
+
+
 class Problem(NamedTuple):
     """Properties of one irrep that are known for the same samples."""
 
     place: Place
     """Where its weights are"""
     properties: torch.Tensor
-    solvers: List[Ridge]
+    solvers: List[Solver]
     """With different penalties"""
     y: torch.Tensor
     """The right sides, ``(rows, properties)``"""
@@ -39,7 +43,12 @@ def vanishes(x: torch.Tensor) -> bool:
 
 
 def problems_of(
-    head: Any, kind: int, symmetry: str, training: Rows, validation: Rows
+    head: Any,
+    kind: int,
+    symmetry: str,
+    training: Rows,
+    validation: Rows,
+    max_equations: int,
 ) -> Iterator[Problem]:
     """The regressions for the irreps of one symmetry, which have the same left sides.
 
@@ -50,6 +59,8 @@ def problems_of(
     :param symmetry: the symmetry.
     :param training: equations of the training set.
     :param validation: equations of the validation set.
+    :param max_equations: of how many equations or weights, whichever are fewer, to take
+        all for eigenvectors.
     """
     x = training.of_symmetry(symmetry)
     if vanishes(x):
@@ -58,7 +69,7 @@ def problems_of(
     if symmetry in validation.x:
         x_of_others = validation.of_symmetry(symmetry)
     all_scales = _scales(x, head.coefficients.weight.shape[1], symmetry)
-    solvers: Dict[bytes, List[Ridge]] = {}
+    solvers: Dict[bytes, List[Solver]] = {}
     for i, block in enumerate(head.blocks):
         for j in [j for j, s in enumerate(block.basis_names) if s == symmetry]:
             y = training.of_irrep(i, j)
@@ -69,7 +80,11 @@ def problems_of(
                     continue
                 key = rows.numpy().tobytes()
                 if key not in solvers:
-                    solvers[key] = [Ridge(x[rows], scales) for scales in all_scales]
+                    x_of_rows = x if rows.all() else x[rows]
+                    solvers[key] = [
+                        _solver(x_of_rows, scales, max_equations)
+                        for scales in all_scales
+                    ]
                 others = None
                 if x_of_others is not None:
                     y_of_others = validation.of_irrep(i, j)[:, properties]
@@ -77,6 +92,13 @@ def problems_of(
                 place = Place(head, i, j, kind)
                 y_of_rows = y[rows][:, properties]
                 yield Problem(place, properties, solvers[key], y_of_rows, others)
+
+
+def _solver(x: torch.Tensor, scales: torch.Tensor, max_equations: int) -> Solver:
+    """The method for as many rows and columns."""
+    if min(x.shape) > max_equations:
+        return LargeRidge(x, scales, max_equations)
+    return Ridge(x, scales)
 
 
 def _scales(x: torch.Tensor, num_features: int, symmetry: str) -> List[torch.Tensor]:

@@ -7,6 +7,7 @@ import torch
 
 STRENGTHS = 10.0 ** torch.arange(-14.0, 0.5, 0.5, dtype=torch.float64)
 """What is tried, relative to the largest eigenvalue."""
+ROUNDING = 1e-11  # of eigenvalues, relative to the largest
 
 
 class Solution(NamedTuple):
@@ -92,6 +93,21 @@ class Ridge:
             float(num_parameters[best]),
             float(errors[best]),
         )
+
+    def eigen(self) -> Tuple[torch.Tensor, torch.Tensor]:
+        """The eigenvalues and eigenvectors of :math:`X^T X` that are not zero.
+
+        :return: ``(rank,)`` and, with the precision of a float32, ``(columns, rank)``
+        """
+        counts = self.squares > ROUNDING * self.squares.max()
+        squares, vectors = self.squares[counts], self.vectors[:, counts]
+        return squares, self.x.T @ (
+            vectors / squares.sqrt()
+        ) if self.is_wide else vectors
+
+    def predict(self, weights: torch.Tensor) -> torch.Tensor:
+        """The right sides for some weights, ``(rows, properties)``."""
+        return self.x @ (weights / self.scales.unsqueeze(1))
 
     @property
     def num_normal(self) -> int:

@@ -5,10 +5,6 @@ from typing import Dict, List, Tuple
 import torch
 
 
-MAX_NUMBERS = 2**27  # in the left sides of one symmetry: 1 GiB
-MAX_OF_ALL_KINDS = 2**29  # the same for all kinds of centers together
-
-
 class Rows:
     r"""The equations of one target.
 
@@ -22,14 +18,11 @@ class Rows:
 
     Of too many samples, some are chosen at random.
 
-    :param max_equations: largest number of equations or weights, whichever is smaller.
-    :param num_kinds: number of kinds of centers that have equations of their own, which
-        share the memory.
+    :param max_numbers: how many numbers the left sides may have.
     """
 
-    def __init__(self, max_equations: int, num_kinds: int = 1) -> None:
-        self.max_equations = max_equations
-        self.max_numbers = min(MAX_NUMBERS, MAX_OF_ALL_KINDS // num_kinds)
+    def __init__(self, max_numbers: int) -> None:
+        self.max_numbers = max_numbers
         self.x: Dict[str, List[torch.Tensor]] = {}
         """For every symmetry, ``(samples, 2λ + 1, tensors · features)``, in parts"""
         self.y: Dict[Tuple[int, int], List[torch.Tensor]] = {}
@@ -59,7 +52,8 @@ class Rows:
         for irrep, values in y.items():
             self.y.setdefault(irrep, []).append(values)
         self.num_samples += len(next(iter(x.values())))
-        while any(self._are_too_many(values.shape) for values in x.values()):
+        size = sum(values[:1].numel() for values in x.values())  # of a sample
+        while self.num_samples > 1 and self.num_samples * size > self.max_numbers:
             random = torch.randperm(self.num_samples, generator=self.generator)
             kept = random[: self.num_samples // 2].sort().values
             for parts in (*self.x.values(), *self.y.values()):
@@ -74,12 +68,3 @@ class Rows:
     def of_irrep(self, block: int, irrep: int) -> torch.Tensor:
         """The right sides for one irrep of a block, ``(rows, properties)``."""
         return torch.cat(self.y[block, irrep]).flatten(0, 1)
-
-    def _are_too_many(self, shape: torch.Size) -> bool:
-        """Whether solving takes too long, or the equations too much memory.
-
-        :param shape: ``(samples of a batch, 2λ + 1, columns)``
-        """
-        rows, columns = self.num_samples * shape[1], shape[2]
-        is_slow = min(rows, columns) > self.max_equations
-        return is_slow or rows * columns > self.max_numbers

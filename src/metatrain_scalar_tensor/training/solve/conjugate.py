@@ -1,0 +1,137 @@
+"""Ridge regression with more rows than can be decomposed: conjugate gradients."""
+
+from typing import Optional, Tuple
+
+import torch
+
+from .ridge import Ridge, Solution
+
+
+RIDGE_OF_ALL = 0.1  # relative to that for the chosen rows, as steps end early
+MAX_STEPS = 100
+PATIENCE = 8  # steps without a smaller error
+TOLERANCE = 1e-8  # of residuals without other data, relative to the first ones
+
+
+class LargeRidge:
+    """Ridge regression with rows and columns that are too many for eigenvectors.
+
+    It is solved for a random choice of rows, from where :func:`refine` goes on with all
+    of them. The posterior is that of the chosen rows.
+
+    :param x: float64, ``(rows, columns)``
+    :param scales: as those of :class:`Ridge`.
+    :param number: how many rows to choose.
+    """
+
+    def __init__(self, x: torch.Tensor, scales: torch.Tensor, number: int) -> None:
+        generator = torch.Generator().manual_seed(0)
+        order = torch.randperm(len(x), generator=generator)
+        self.chosen = order[:number].sort().values
+        self.of_chosen = Ridge(x[self.chosen], scales)
+        self.x = x  # not a copy
+        self.scales = scales
+
+    def solve(
+        self,
+        y: torch.Tensor,
+        validation: Optional[Tuple[torch.Tensor, torch.Tensor]] = None,
+    ) -> Solution:
+        """Choose the strength with the chosen rows, and solve with all.
+
+        :param y: all properties, ``(rows, properties)``
+        :param validation: other rows ``(other rows, columns)`` and their properties.
+        :return: the weights; without other data, the error is that of the choice.
+        """
+        first = self.of_chosen.solve(y[self.chosen], validation)
+        squares, vectors = self.of_chosen.eigen()
+        alpha = first.strength * self.of_chosen.squares.max()
+        if validation is not None:
+            alpha = RIDGE_OF_ALL * alpha
+        eigen = (squares * (len(y) / len(self.chosen)), vectors)
+        w = refine(self.x, y, first.weights, alpha, self.scales, eigen, validation)
+        error = first.error
+        if validation is not None:
+            error = float((validation[0] @ w - validation[1]).square().sum())
+        return first._replace(weights=w, error=error)
+
+    def predict(self, weights: torch.Tensor) -> torch.Tensor:
+        """As that of :class:`Ridge`."""
+        return self.x @ weights
+
+    @property
+    def num_normal(self) -> int:
+        """As that of :class:`Ridge`."""
+        return self.of_chosen.num_normal
+
+    def draw(self, strength: float, normal: torch.Tensor) -> torch.Tensor:
+        """As that of :class:`Ridge`."""
+        return self.of_chosen.draw(strength, normal)
+
+
+def refine(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    w: torch.Tensor,
+    alpha: torch.Tensor,
+    scales: torch.Tensor,
+    eigen: Tuple[torch.Tensor, torch.Tensor],
+    validation: Optional[Tuple[torch.Tensor, torch.Tensor]],
+) -> torch.Tensor:
+    r"""Go from weights for some of the rows to those for all.
+
+    By conjugate gradients for :math:`(X^T X + \alpha) w = X^T y`, for all properties at
+    once, each with steps of its own, conditioned by eigenvectors :math:`V` with
+    eigenvalues :math:`s^2` that approximate those of :math:`X^T X`,
+
+    .. math::
+        P^{-1} = 1 - V V^T + V \frac{s_{min}^2 + \alpha}{s^2 + \alpha} V^T
+
+    (Z. Frangella, J. A. Tropp, M. Udell, `arXiv:2110.02820
+    <https://arxiv.org/abs/2110.02820>`_). The weights with the smallest error on other
+    data are taken, or with the smallest residual of the equations.
+
+    :param x: left sides, ``(rows, columns)``
+    :param y: right sides, ``(rows, properties)``
+    :param w: weights to start from, ``(columns, properties)``
+    :param alpha: the ridge, of weights divided by the scales.
+    :param scales: factors of the columns, ``(columns,)``
+    :param eigen: eigenvalues ``(rank,)`` and eigenvectors ``(columns, rank)`` for
+        columns with these factors.
+    :param validation: left and right sides of other data.
+    :return: the weights, ``(columns, properties)``
+    """
+    squares, vectors = eigen
+    shrink = ((squares.min() + alpha) / (squares + alpha) - 1.0).unsqueeze(1)
+
+    def conditioned(residual: torch.Tensor) -> torch.Tensor:
+        return residual + vectors @ (shrink * (vectors.T @ residual))
+
+    def error() -> torch.Tensor:
+        if validation is None:
+            return residual.square().sum()
+        return (validation[0] @ w - validation[1]).square().sum()
+
+    scales = scales.unsqueeze(1)
+    v = w / scales
+    residual = scales * (x.T @ (y - x @ w)) - alpha * v
+    best, smallest, since = w, error(), 0
+    end = 0.0 if validation is not None else TOLERANCE**2 * smallest
+    z = conditioned(residual)
+    direction, product = z, (residual * z).sum(0)
+    for _ in range(MAX_STEPS):
+        image = scales * (x.T @ (x @ (scales * direction))) + alpha * direction
+        # 0 / 0 for properties that are solved exactly
+        step = torch.nan_to_num(product / (direction * image).sum(0))
+        v, residual = v + step * direction, residual - step * image
+        w = scales * v
+        present = error()
+        since += 1
+        if present < smallest:
+            best, smallest, since = w, present, 0
+        if smallest <= end or since == PATIENCE:
+            break
+        z = conditioned(residual)
+        last, product = product, (residual * z).sum(0)
+        direction = z + torch.nan_to_num(product / last) * direction
+    return best
