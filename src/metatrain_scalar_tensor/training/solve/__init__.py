@@ -10,7 +10,7 @@ from ...interface.architecture import ScalarTensor
 from ...interface.names import is_stress
 from ...readout.heads import TargetHead
 from ..fit import Fit
-from .passes import parts_of
+from .passes import Part, parts_of
 from .problems import Problem, problems_of
 from .ridge import Solution
 from .rows import Rows
@@ -38,12 +38,9 @@ def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
         name: {key: weights.clone() for key, weights in head.state_dict().items()}
         for name, head in heads.items()
     }
-    max_equations = fit.hypers["max_equations"]
     for part in parts_of(fit, heads):
-        for name, of_kinds in part.training.items():
-            equations = zip(of_kinds, part.validation[name], strict=True)
-            for kind, (rows, others) in enumerate(equations):
-                _solve_target(name, heads[name], kind, rows, others, max_equations)
+        _solve_part(part, heads, fit.hypers["max_equations"])
+        del part  # before there is the next one
     after = fit.validate()
     has_refused = False
     for name, head in heads.items():
@@ -89,6 +86,14 @@ def _error(name: str, results: Dict[str, float]) -> float:
         if key.startswith(f"{name}_") and "_gradients " in key
     ]
     return sum(of_values) * math.prod(of_gradients)
+
+
+def _solve_part(part: Part, heads: Dict[str, TargetHead], max_equations: int) -> None:
+    """Solve the equations that are in memory."""
+    for name, of_kinds in part.training.items():
+        equations = zip(of_kinds, part.validation[name], strict=True)
+        for kind, (rows, others) in enumerate(equations):
+            _solve_target(name, heads[name], kind, rows, others, max_equations)
 
 
 def _solve_target(

@@ -1,14 +1,14 @@
 """Ensembles of heads, drawn from the posterior of the last weights."""
 
 import logging
-from typing import Any, List, NamedTuple, Optional, Set
+from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 import torch
 
 from ...interface.architecture import ScalarTensor
 from ..fit import Fit
 from . import solvable_heads
-from .passes import parts_of
+from .passes import Part, parts_of
 from .problems import Problem, Solver, problems_of, vanishes
 from .ridge import Solution
 from .rows import Rows
@@ -51,16 +51,11 @@ def draw_ensembles(model: ScalarTensor, fit: Fit, number: int) -> None:
     known: Set[str] = set()
     for part in parts_of(fit, heads, with_values=True):
         for name, of_kinds in part.training.items():
-            if not any(len(rows.x) > 0 for rows in of_kinds):
-                continue
-            if name not in known:
+            if name not in known and any(len(rows.x) > 0 for rows in of_kinds):
                 heads[name].reset_members(number)
                 known.add(name)
-            equations = zip(
-                of_kinds, part.validation[name], part.values[name], strict=True
-            )
-            for kind, rows in enumerate(equations):
-                _draw_ensemble(name, heads[name], kind, _Equations(*rows), draws)
+        _draw_part(part, {name: heads[name] for name in known}, draws)
+        del part  # before there is the next one
     for name, head in model.model.heads().items():
         if head.num_members() == 0:
             logging.info(f"There are no equations for an ensemble of '{name}'")
@@ -92,6 +87,16 @@ class _Known(NamedTuple):
     """``(samples · components, columns)``"""
     y: torch.Tensor
     """``(samples · components, properties)``; may be NaN"""
+
+
+def _draw_part(part: Part, heads: Dict[str, Any], draws: _Draws) -> None:
+    """Draw the weights of what is in memory."""
+    for name in sorted(part.training.keys() & heads.keys()):  # draws are repeatable
+        of_kinds = zip(
+            part.training[name], part.validation[name], part.values[name], strict=True
+        )
+        for kind, rows in enumerate(of_kinds):
+            _draw_ensemble(name, heads[name], kind, _Equations(*rows), draws)
 
 
 def _draw_ensemble(

@@ -43,7 +43,7 @@ def parts_of(
     :param fit: the training, which has the batches.
     :param heads: the heads of the targets.
     :param with_values: whether those of values alone are wanted, too.
-    :return: the parts, which should not be kept.
+    :return: the parts, each of which should be deleted before the next.
     """
     passes = _plan(fit, heads)
     if len(passes) > 1:
@@ -51,14 +51,18 @@ def parts_of(
             f"The equations are set up in {len(passes)} passes: 'solve_memory'"
         )
     for one in passes:
-        training, validation = [
-            _collect(fit.runner, data, heads, one) for data in fit.loaders.for_solve()
-        ]
-        values = validation
-        if with_values and fit.runner.has_gradients:
-            _, data = fit.loaders.for_solve()
-            values = _collect(fit.runner, data, heads, one, with_gradients=False)
-        yield Part(training, validation, values)
+        yield _part(fit, heads, one, with_values)  # no names that keep it in memory
+
+
+def _part(fit: Fit, heads: Mapping[str, Any], one: Pass, with_values: bool) -> Part:
+    training, validation = [
+        _collect(fit.runner, data, heads, one) for data in fit.loaders.for_solve()
+    ]
+    values = validation
+    if with_values and fit.runner.has_gradients:
+        _, data = fit.loaders.for_solve()
+        values = _collect(fit.runner, data, heads, one, with_gradients=False)
+    return Part(training, validation, values)
 
 
 def _collect(
