@@ -14,6 +14,7 @@ defaults, and ``mace`` has 64 channels as ``options/forces.yaml``. Needs ``pip i
 """
 
 import argparse
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Dict, List, Optional
@@ -41,8 +42,8 @@ ARCHITECTURES["mace"] = {
 }
 STRUCTURES: Dict[str, ase.Atoms] = {
     "ethanol": ase.build.molecule("CH3CH2OH"),
-    "water": water(3),
-    "water ": water(6),
+    "27 waters": water(3),
+    "216 waters": water(6),
 }
 
 
@@ -55,7 +56,9 @@ def step_of_ase(what: str, frame: ase.Atoms) -> Optional[Step]:
     except ImportError:
         return None
     atoms = frame.copy()
-    atoms.calc = MetatomicCalculator(model.float().eval().export())
+    with tempfile.TemporaryDirectory() as folder:  # in TorchScript, as engines have it
+        model.float().eval().export().save(f"{folder}/model.pt")
+        atoms.calc = MetatomicCalculator(f"{folder}/model.pt")
     rng = np.random.default_rng(0)
 
     def step() -> None:
@@ -71,12 +74,14 @@ def main() -> None:
     names = [*OURS, "soap_bpnn", "mace", "pet"]
     parser.add_argument("--architectures", nargs="+", default=names)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--structures", nargs="+", default=list(STRUCTURES))
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     print(f"{torch.get_num_threads()} threads, float32\n")
     print("| structure | atoms | architecture | ASE, ms | model, ms | ratio |")
     print("|---|---|---|---|---|---|")
-    for title, frame in STRUCTURES.items():
+    for title in arguments.structures:
+        frame = STRUCTURES[title]
         types = sorted(set(frame.numbers.tolist()))
         steps: Dict[str, Optional[Step]] = {}
         for name in arguments.architectures:

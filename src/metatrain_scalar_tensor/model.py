@@ -134,7 +134,9 @@ class Model(torch.nn.Module):
             surroundings = self.look(structures)
         density, edges = surroundings.density, surroundings.edges
         if self.messages is not None:
-            density, scalars = self.messages(density, edges, structures.types)
+            density, scalars = self.messages(
+                density, edges, structures.types, self.reads_density(targets)
+            )
             invariants = layer_norm(scalars, [self.num_invariants])
         else:
             invariants = self.invariants(density)  # (atoms, invariants)

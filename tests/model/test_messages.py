@@ -54,7 +54,8 @@ def test_received_tensors_are_products_of_functions_on_the_sphere():
     density, edges = model.model.look(model.read(systems))
     receive: Receive = messages.layers[0].receive
     receive.paths.data.fill_(1.0)
-    tensors = messages.first(torch.cat(density, dim=1), model.read(systems).types)
+    types = model.read(systems).types
+    tensors = messages.first(torch.cat(density, dim=1), types, only_scalars=False)
     received = receive(tensors, edges)
 
     max_angular = model.hypers["expansion"]["basis"]["max_angular"]
@@ -94,7 +95,20 @@ def test_powers_are_products_of_functions_on_the_sphere(order):
         outer = torch.einsum("amk,ank->akmn", product, factor)
         product = gaunt(outer).transpose(1, 2)
         expected = expected + product[:, :4] * weights[:, i]
-    torch.testing.assert_close(powers(tensors, types), powers.mix(expected))
+    expected = powers.mix(expected)
+    torch.testing.assert_close(powers(tensors, types, only_scalars=False), expected)
+    scalars = powers(tensors, types, only_scalars=True)
+    torch.testing.assert_close(scalars, expected[:, :1])
+
+
+def test_energies_alone_are_those_beside_tensors():
+    """Where no tensors are requested, the last layer leaves them out."""
+    frames = [crystal(), *molecules(2)]
+    for max_rank in (0, 2):
+        model = model_with(2, messages__max_rank=max_rank)
+        beside = predict(model, frames, TARGETS)["energy"].block().values
+        alone = predict(model, frames, {"energy": target()})["energy"].block().values
+        torch.testing.assert_close(alone, beside, atol=1e-12, rtol=1e-12)
 
 
 @pytest.mark.parametrize("max_rank", [0, 1, 2, 3])
@@ -215,13 +229,13 @@ def test_the_largest_rank_of_calibrated_messages_has_unit_mean_square():
     structures = model.read(prepare(model, [cluster(20)]))
     messages: Messages = model.model.messages
     density, edges = model.model.look(structures)
-    tensors = messages.first(torch.cat(density, dim=1), structures.types)
+    tensors = messages.first(torch.cat(density, dim=1), structures.types, False)
     for layer in messages.layers:
         received = layer.receive(tensors, edges)
         of_every_rank = received.split(messages.num_components, dim=1)
         largest = max(values.pow(2).mean().item() for values in of_every_rank)
         assert largest == pytest.approx(1.0)
-        tensors = layer(tensors, edges, structures.types)
+        tensors = layer(tensors, edges, structures.types, False)
 
 
 def test_rank_must_exist():

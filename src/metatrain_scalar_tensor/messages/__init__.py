@@ -19,8 +19,11 @@ from .receive import Receive
 class Passed(NamedTuple):
     """What the messages leave at every atom."""
 
-    tensors: List[torch.Tensor]  # for every l, (atoms, 2l + 1, channels)
-    scalars: torch.Tensor  # (atoms, (layers + 1) · channels), of all layers
+    tensors: List[torch.Tensor]
+    """For every l, ``(atoms, 2l + 1, channels)``; of l = 0 alone if only these are read
+    """
+    scalars: torch.Tensor
+    """Of all layers, ``(atoms, (layers + 1) · channels)``"""
 
 
 class MessageLayer(torch.nn.Module):
@@ -63,21 +66,27 @@ class MessageLayer(torch.nn.Module):
         self.register_buffer("rank", rank, persistent=False)
 
     def forward(
-        self, tensors: torch.Tensor, edges: Edges, types: torch.Tensor
+        self,
+        tensors: torch.Tensor,
+        edges: Edges,
+        types: torch.Tensor,
+        only_scalars: bool,
     ) -> torch.Tensor:
         """Send, receive, multiply and add.
 
         :param tensors: ``(atoms, λ · μ, channels)``
         :param edges: the edges of the structures.
         :param types: index of the type of each atom, ``(atoms,)``
+        :param only_scalars: compute no other results.
         :return: new tensors, ``(atoms, L · M, channels)``
         """
-        products = self.powers(self.receive(tensors, edges), types)
+        products = self.powers(self.receive(tensors, edges), types, only_scalars)
         weights = self.kept[types].unflatten(1, self.shape)  # (atoms, λ, k)
-        kept = self.keep(tensors) * weights[:, self.rank]
-        # the result of the last layer has more ranks than those that are sent
-        new = products[:, : len(self.rank)] + kept
-        return torch.cat([new, products[:, len(self.rank) :]], dim=1)
+        # the result of the last layer may have more or fewer ranks than those sent
+        rank = self.rank[: products.shape[1]]
+        kept = self.keep(tensors[:, : len(rank)]) * weights[:, rank]
+        new = products[:, : len(rank)] + kept
+        return torch.cat([new, products[:, len(rank) :]], dim=1)
 
     @torch.jit.unused
     def add_types(self, num_types: int, known: torch.Tensor) -> None:
@@ -134,22 +143,30 @@ class Messages(torch.nn.Module):
         )
 
     def forward(
-        self, density: List[torch.Tensor], edges: Edges, types: torch.Tensor
+        self,
+        density: List[torch.Tensor],
+        edges: Edges,
+        types: torch.Tensor,
+        with_tensors: bool,
     ) -> Passed:
         """Apply all layers.
 
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
         :param edges: the edges of the structures.
         :param types: index of the type of each atom, ``(atoms,)``
+        :param with_tensors: whether more than the scalars of the last layer are needed.
         """
-        tensors = self.first(torch.cat(density, dim=1), types)  # (atoms, λ · μ, k)
+        tensors = self.first(
+            torch.cat(density, dim=1), types, False
+        )  # (atoms, λ · μ, k)
         scalars = [tensors[:, 0]]
-        for layer in self.layers:
-            tensors = layer(tensors, edges, types)
+        last = len(self.layers) - 1
+        for i, layer in enumerate(self.layers):
+            only_scalars = i == last and not with_tensors
+            tensors = layer(tensors, edges, types, only_scalars)
             scalars.append(tensors[:, 0])
-        return Passed(
-            list(tensors.split(self.num_components, 1)), torch.cat(scalars, 1)
-        )
+        num_components = self.num_components if with_tensors else [1]
+        return Passed(list(tensors.split(num_components, 1)), torch.cat(scalars, 1))
 
     @torch.jit.unused
     def add_types(self, num_types: int, known: torch.Tensor) -> None:
@@ -177,9 +194,9 @@ class Messages(torch.nn.Module):
 
         def received(i: int, structures: Structures) -> Sequence[torch.Tensor]:
             density, edges = look(structures)
-            tensors = self.first(torch.cat(density, dim=1), structures.types)
+            tensors = self.first(torch.cat(density, dim=1), structures.types, False)
             for earlier in layers[:i]:
-                tensors = earlier(tensors, edges, structures.types)
+                tensors = earlier(tensors, edges, structures.types, False)
             received = layers[i].receive(tensors, edges)
             return received.split(self.num_components, 1)
 

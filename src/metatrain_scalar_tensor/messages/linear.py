@@ -17,15 +17,17 @@ class LinearOfRanks(torch.nn.Module):
 
     def __init__(self, num_inputs: int, num_outputs: int, max_rank: int) -> None:
         super().__init__()
-        self.num_components = [2 * l + 1 for l in range(max_rank + 1)]
         self.of_rank = torch.nn.ModuleList(
-            Contraction(num_inputs, num_outputs) for _ in self.num_components
+            Contraction(num_inputs, num_outputs) for _ in range(max_rank + 1)
         )
 
     def forward(self, tensors: torch.Tensor) -> torch.Tensor:
-        """Combine channels: ``(atoms, l · m, num_inputs)`` to ``num_outputs``."""
-        parts = tensors.split(self.num_components, 1)
+        """Combine channels: ``(atoms, l · m, num_inputs)`` to ``num_outputs``.
+
+        The last ranks may be left out.
+        """
         combined: List[torch.Tensor] = []
         for l, linear in enumerate(self.of_rank):
-            combined.append(linear(parts[l]))
+            if l * l < tensors.shape[1]:
+                combined.append(linear(tensors[:, l * l : (l + 1) * (l + 1)]))
         return torch.cat(combined, dim=1)

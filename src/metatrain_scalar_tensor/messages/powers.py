@@ -50,6 +50,7 @@ class SpherePowers(torch.nn.Module):
         self.max_rank = max_rank
         self.shape = [order, max_rank + 1, num_channels]  # of the weights
         self.sphere = SphereGrid(max_angular, order * max_angular + max_rank)
+        self.sphere_of_scalars = SphereGrid(max_angular, order * max_angular)
         self.factors = torch.nn.ModuleList(
             LinearOfRanks(num_inputs, num_channels, max_angular) for _ in range(order)
         )
@@ -59,26 +60,37 @@ class SpherePowers(torch.nn.Module):
         self.mix = LinearOfRanks(num_channels, num_channels, max_rank)
         self.register_buffer("rank", ranks_of_components(max_rank), False)
 
-    def forward(self, tensors: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, tensors: torch.Tensor, types: torch.Tensor, only_scalars: bool
+    ) -> torch.Tensor:
         """Multiply.
 
         :param tensors: ``(atoms, l · m, num_inputs)``
         :param types: index of the type of each atom, ``(atoms,)``
+        :param only_scalars: leave out all ``L`` but zero, for which fewer points of the
+            grid are enough.
         :return: ``(atoms, L · M, num_channels)``
         """
-        num_rows = len(self.rank)
+        max_rank = 0 if only_scalars else self.max_rank
+        rank = self.rank[: (max_rank + 1) * (max_rank + 1)]
         weights = self.weights[types].unflatten(1, self.shape)  # (atoms, ν, L, k)
         product = tensors
         sums = tensors
         for order, factor in enumerate(self.factors):
             f = factor(tensors)  # (atoms, l · m, k)
-            values = self.sphere(f)  # (atoms, points, k)
+            if only_scalars:
+                values = self.sphere_of_scalars(f)  # (atoms, points, k)
+            else:
+                values = self.sphere(f)
             if order == 0:
-                product, sums = values, f[:, :num_rows] * weights[:, 0, self.rank]
+                product, sums = values, f[:, : len(rank)] * weights[:, 0, rank]
             else:
                 product = product * values
-                projected = self.sphere.project(product, self.max_rank)
-                sums = sums + projected * weights[:, order, self.rank]
+                if only_scalars:
+                    projected = self.sphere_of_scalars.project(product, 0)
+                else:
+                    projected = self.sphere.project(product, max_rank)
+                sums = sums + projected * weights[:, order, rank]
         return self.mix(sums)
 
     @torch.jit.unused
