@@ -82,7 +82,7 @@ def evaluate(model: Path, frames: List[ase.Atoms]) -> Dict[str, float]:
         energies.append(difference / len(atoms))
     return {
         "energy": 1e3 * float(np.sqrt(np.mean(np.square(energies)))),
-        "forces": 1e3 * float(np.sqrt(np.mean(np.square(forces)))),
+        "forces": 1e3 * float(np.sqrt(np.mean(np.square(np.concatenate(forces))))),
         "milliseconds": median(milliseconds),
     }
 
