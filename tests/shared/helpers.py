@@ -18,7 +18,7 @@ from metatrain.utils.neighbor_lists import (
 
 from files import DATA
 from metatrain_scalar_tensor import ScalarTensor
-from metatrain_scalar_tensor.density import Density
+from metatrain_scalar_tensor.density import Density, choose_species
 from metatrain_scalar_tensor.structures import EdgeFunctions, StructureReader
 
 
@@ -129,7 +129,8 @@ class Expansion(torch.nn.Module):
         super().__init__()
         self.edges = EdgeFunctions(expansion)
         self.read = StructureReader(TYPES, self.edges.neighbor_list, closest=0.0)
-        self.density = Density(expansion, TYPES, engine, species or hypers()["species"])
+        species = species or choose_species(hypers()["species"], len(TYPES))
+        self.density = Density(expansion, TYPES, engine, species)
         self.double()
 
     def requested_neighbor_lists(self):

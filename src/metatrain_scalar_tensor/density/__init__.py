@@ -33,7 +33,7 @@ class Density(torch.nn.Module):
     :param hypers: arguments of featomic's ``SphericalExpansion``.
     :param atomic_types: types that neighbors can have.
     :param engine: the implementation, ``torch`` or ``featomic``.
-    :param species: how neighbor types enter the channels.
+    :param species: how neighbor types enter the channels, other than ``auto``.
     :raises ValueError: if the cutoff function is wider than the cutoff, or not
         available in the engine.
     """
@@ -61,7 +61,6 @@ class Density(torch.nn.Module):
         num_types = len(atomic_types)
         num_radial = hypers["basis"]["radial"]["max_radial"] + 1
         self.species: torch.nn.Module
-        species = choose_species(species, num_types)
         if species["type"] == "orthogonal":
             self.species = OrthogonalSpecies(num_types, num_radial)
         else:
