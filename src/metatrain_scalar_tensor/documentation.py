@@ -334,8 +334,8 @@ class TrainerHypers(TypedDict):
     random, and from their solution conjugate gradients go on with all of them. The time
     grows with the third power: 3000 take about 10 s, 6000 about 80 s."""
     solve_memory: PositiveFloat = 2.0
-    """Memory, in GiB, for the equations that are solved at a time; about twice as much
-    is needed for a moment. If those of all targets and irreps are more, the data are
+    """Memory, in GiB, for the equations that are solved at a time; the solution needs
+    two to four times as much. If those of all targets and irreps are more, the data are
     passed through several times, and if those of one irrep are, some structures, atoms
     or pairs are chosen at random."""
     num_ensemble_members: Annotated[int, Field(ge=0, le=1024)] = 0

@@ -63,7 +63,8 @@ class Rows:
 
     def of_symmetry(self, name: str) -> torch.Tensor:
         """The left sides for one symmetry, ``(rows, columns)``."""
-        return torch.cat(self.x[name]).flatten(0, 1)
+        self.x[name] = [torch.cat(self.x[name])]  # the parts are not kept
+        return self.x[name][0].flatten(0, 1)
 
     def of_irrep(self, block: int, irrep: int) -> torch.Tensor:
         """The right sides for one irrep of a block, ``(rows, properties)``."""
