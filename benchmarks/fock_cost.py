@@ -1,9 +1,9 @@
 """Time of a predicted Fock matrix, beside an iteration of PySCF.
 
-Molecules, each in a box of vacuum, and periodic boxes of water, for which only the
-prediction is timed. The model is one of ``examples/hamiltonian`` for H, C, N and O with
-def2-SVP. All is processor time, medians; neighbor list and matrices included. Needs
-``pip install ".[hamiltonian]"``.
+Molecules, and periodic boxes of water, for which only the prediction is timed. The
+model is one of ``examples/hamiltonian`` for H, C, N and O with def2-SVP. All is
+processor time, medians; neighbor list and matrices included. Needs ``pip install
+".[hamiltonian]"``.
 
 ::
 
@@ -14,6 +14,7 @@ import argparse
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Callable, List
@@ -22,7 +23,7 @@ import ase
 import ase.build
 import numpy as np
 import torch
-from metatomic.torch import load_atomistic_model, systems_to_torch
+from metatomic.torch import System, load_atomistic_model, systems_to_torch
 from pyscf import dft, gto, lib
 from water import water
 
@@ -58,6 +59,13 @@ def processor_time(run: Callable[[], object], repetitions: int = 7) -> float:
         run()
         times.append(1e3 * (time.process_time() - start))
     return median(times[3:])
+
+
+def prediction(model: torch.nn.Module, system: System, is_molecule: bool) -> None:
+    """Predict the blocks and, for molecules, put the matrix together."""
+    values = predict(model, system)
+    if is_molecule:
+        to_matrices(values[ONSITE], values[OFFSITE], system.types.tolist())
 
 
 def scf_iteration(atoms: ase.Atoms) -> float:
@@ -98,14 +106,7 @@ def main() -> None:
         system = systems_to_torch(atoms, dtype=torch.float64)
         is_molecule = not atoms.pbc.any()
 
-        def prediction(
-            system: object = system, is_molecule: bool = is_molecule
-        ) -> None:
-            values = predict(model, system)
-            if is_molecule:
-                to_matrices(values[ONSITE], values[OFFSITE], system.types.tolist())
-
-        ours = processor_time(prediction)
+        ours = processor_time(partial(prediction, model, system, is_molecule))
         theirs = f"{scf_iteration(atoms):.0f}" if is_molecule else ""
         per_atom = ours / len(atoms)
         print(

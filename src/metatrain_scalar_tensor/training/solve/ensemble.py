@@ -48,13 +48,12 @@ def draw_ensembles(model: ScalarTensor, fit: Fit, number: int) -> None:
         fit.hypers["max_equations"],
         torch.Generator().manual_seed(0),  # the same in every process
     )
-    known: Set[str] = set()
+    drawn: Set[str] = set()  # targets with symmetries in earlier parts
     for part in parts_of(fit, heads, with_values=True):
-        for name, of_kinds in part.training.items():
-            if name not in known and any(len(rows.x) > 0 for rows in of_kinds):
-                heads[name].reset_members(number)
-                known.add(name)
-        _draw_part(part, {name: heads[name] for name in known}, draws)
+        for name in part.training.keys() - drawn:
+            heads[name].reset_members(number)
+        drawn |= part.training.keys()
+        _draw_part(part, heads, draws)
         del part  # before there is the next one
     for name, head in model.model.heads().items():
         if head.num_members() == 0:
@@ -91,10 +90,8 @@ class _Known(NamedTuple):
 
 def _draw_part(part: Part, heads: Dict[str, Any], draws: _Draws) -> None:
     """Draw the weights of what is in memory."""
-    for name in sorted(part.training.keys() & heads.keys()):  # draws are repeatable
-        of_kinds = zip(
-            part.training[name], part.validation[name], part.values[name], strict=True
-        )
+    for name, training in part.training.items():
+        of_kinds = zip(training, part.validation[name], part.values[name], strict=True)
         for kind, rows in enumerate(of_kinds):
             _draw_ensemble(name, heads[name], kind, _Equations(*rows), draws)
 

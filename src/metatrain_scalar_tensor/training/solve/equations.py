@@ -72,8 +72,8 @@ class Collector:
     :param heads: the heads of the targets.
     :param symmetries: the wanted ones of every target; ``None`` for all.
     :param max_numbers: in the left sides of a target, for each kind of centers.
-    :param num_structures: how many structures have equations for their gradients, of
-        which there are about ``max_equations``; 0 for values alone.
+    :param num_components: how many components of gradients to take of a structure; 0
+        for values alone.
     """
 
     rows: Dict[str, List[Rows]]
@@ -86,15 +86,12 @@ class Collector:
         heads: Mapping[str, Any],
         symmetries: Optional[Mapping[str, Sequence[str]]],
         max_numbers: int,
-        num_structures: int,
+        num_components: int,
     ) -> None:
         self.runner = runner
         self.heads = heads
         self.symmetries = symmetries
-        self.num_components = 0
-        if num_structures > 0:
-            max_equations = runner.hypers["max_equations"]
-            self.num_components = max(1, max_equations // num_structures - 1)
+        self.num_components = num_components
         self.readouts: Dict[str, Any] = dict(runner.module.model.readouts.items())
         self.rows = {
             name: [Rows(max_numbers) for _ in range(head.coefficients.num_kinds)]

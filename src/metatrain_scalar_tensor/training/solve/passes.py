@@ -73,11 +73,19 @@ def _collect(
     with_gradients: bool = True,
 ) -> Equations:
     wanted = {name: heads[name] for name in one.symmetries}
-    number = data.num_structures if with_gradients else 0
+    number = _num_components(runner, data) if with_gradients else 0
     collector = Collector(runner, wanted, one.symmetries, one.max_numbers, number)
     for batch in data.batches:
         collector.add(batch)
     return collector.rows
+
+
+def _num_components(runner: EpochRunner, data: AllBatches) -> int:
+    """How many components of the gradients of a structure have equations.
+
+    With the value, that makes about ``max_equations`` of all structures.
+    """
+    return max(1, runner.hypers["max_equations"] // max(data.num_structures, 1) - 1)
 
 
 def _plan(fit: Fit, heads: Mapping[str, Any]) -> List[Pass]:
@@ -111,7 +119,9 @@ def _plan(fit: Fit, heads: Mapping[str, Any]) -> List[Pass]:
 def _sizes(fit: Fit, heads: Mapping[str, Any]) -> Dict[str, Dict[str, float]]:
     """How many numbers the left sides of every target and symmetry have."""
     data, _ = fit.loaders.for_solve()
-    collector = Collector(fit.runner, heads, None, NUMBERS_IN_GIB, data.num_structures)
+    # gradients have as many columns as values, and take long
+    collector = Collector(fit.runner, heads, None, NUMBERS_IN_GIB, num_components=0)
+    infos = fit.runner.module.dataset_info.targets
     seen = 0
     for batch in data.batches:
         collector.add(batch)
@@ -121,9 +131,12 @@ def _sizes(fit: Fit, heads: Mapping[str, Any]) -> Dict[str, Dict[str, float]]:
     sizes: Dict[str, Dict[str, float]] = {}
     for name, of_kinds in collector.rows.items():
         sizes[name] = {}
+        factor = data.num_structures / seen
+        if len(infos[name].gradients) > 0:
+            factor *= 1 + _num_components(fit.runner, data)
         for rows in of_kinds:
             for symmetry, parts in rows.x.items():
                 number = sum(part.numel() for part in parts)
                 before = sizes[name].get(symmetry, 0.0)
-                sizes[name][symmetry] = before + number * data.num_structures / seen
+                sizes[name][symmetry] = before + factor * number
     return sizes

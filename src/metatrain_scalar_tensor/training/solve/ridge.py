@@ -101,9 +101,9 @@ class Ridge:
         """
         counts = self.squares > ROUNDING * self.squares.max()
         squares, vectors = self.squares[counts], self.vectors[:, counts]
-        return squares, self.x.T @ (
-            vectors / squares.sqrt()
-        ) if self.is_wide else vectors
+        if self.is_wide:
+            vectors = self.x.T @ (vectors / squares.sqrt())
+        return squares, vectors
 
     def predict(self, weights: torch.Tensor) -> torch.Tensor:
         """The right sides for some weights, ``(rows, properties)``."""
