@@ -21,8 +21,17 @@ from omegaconf import OmegaConf
 from helpers import assert_same, predict
 from metatrain_scalar_tensor.training.checks import check_hypers
 from metatrain_scalar_tensor.training.solve.ensemble import _cross_validated, calibrate
-from metatrain_scalar_tensor.training.solve.ridge import Ridge
+from metatrain_scalar_tensor.training.solve.equations import Gram, Products
+from metatrain_scalar_tensor.training.solve.ridge import TallRidge, WideRidge
 from options import train_in, write_options
+
+
+def solver_of(x, y, scales=None):
+    """The form for as many rows and columns, and the right sides as it takes them."""
+    scales = torch.ones(x.shape[1]).double() if scales is None else scales
+    if len(x) < x.shape[1]:
+        return WideRidge(x, scales), y
+    return TallRidge(Gram.of(x), scales), Products.of(x, y)
 
 
 @pytest.mark.parametrize("shape", [(30, 8), (8, 30)])
@@ -30,7 +39,7 @@ def test_draws_have_the_covariance_of_the_posterior(shape):
     """Exactly: draws are a linear map of independent normal numbers."""
     torch.manual_seed(0)
     x, scales = torch.randn(shape).double(), 1.0 + torch.rand(shape[1]).double()
-    ridge = Ridge(x, scales)
+    ridge, _ = solver_of(x, torch.empty(shape[0], 0).double(), scales)
     draw = ridge.draw(1e-2, torch.eye(ridge.num_normal).double())
     alpha = 1e-2 * torch.linalg.eigvalsh((x * scales).T @ (x * scales)).max()
     expected = torch.linalg.inv(x.T @ x + alpha * torch.diag(scales**-2))
@@ -53,8 +62,8 @@ def test_calibrated_variances_are_those_of_new_data(num_columns):
     """Without noise; with fewer and with more columns than rows."""
     generator = torch.Generator().manual_seed(0)
     w, (training, validation, test) = linear_data(num_columns, 0.3, generator)
-    ridge = Ridge(training[0], torch.ones(num_columns).double())
-    solution = ridge.solve(training[1], validation)
+    ridge, y = solver_of(*training)
+    solution = ridge.solve(y, validation)
     normal = torch.randn(ridge.num_normal, 500, generator=generator).double()
     delta = ridge.draw(solution.strength, normal)
     errors = [x @ solution.weights[:, 0] - y[:, 0] for x, y in (validation, test)]
@@ -71,12 +80,12 @@ def test_calibrated_variances_are_those_of_new_data(num_columns):
 def test_cross_validation_finds_the_same_factor():
     generator = torch.Generator().manual_seed(0)
     _, (training, validation, test) = linear_data(30, 0.3, generator)
-    ridge = Ridge(training[0], torch.ones(30).double())
-    solution = ridge.solve(training[1])
+    ridge, y = solver_of(*training)
+    solution = ridge.solve(y)
     normal = torch.randn(ridge.num_normal, 500, generator=generator).double()
     errors = test[0] @ solution.weights[:, 0] - test[1][:, 0]
     expected = calibrate(errors, test[0] @ ridge.draw(solution.strength, normal), 1)
-    found = _cross_validated(ridge, solution, training[1], 0)
+    found = _cross_validated(ridge, solution, y, 0)
     assert found == pytest.approx(expected, rel=0.2)
 
 

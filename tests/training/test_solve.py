@@ -16,14 +16,29 @@ from omegaconf import OmegaConf
 
 from files import DATA, PROJECT
 from helpers import assert_same, molecules, predict
+from metatrain_scalar_tensor.training.processes import Processes
 from metatrain_scalar_tensor.training.solve import ridge as ridge_of_solve
 from metatrain_scalar_tensor.training.solve.conjugate import LargeRidge
-from metatrain_scalar_tensor.training.solve.ridge import STRENGTHS, Ridge
+from metatrain_scalar_tensor.training.solve.equations import Gram, Products
+from metatrain_scalar_tensor.training.solve.ridge import (
+    STRENGTHS,
+    TallRidge,
+    WideRidge,
+)
 from metatrain_scalar_tensor.training.solve.rows import Rows
+from metatrain_scalar_tensor.training.solve.sums import Sums
 from options import train_in, write_options
 
 
 pytestmark = pytest.mark.usefixtures("in_temporary_folder")
+
+
+def solve(x, y, validation=None):
+    """The solution of the form for as many rows and columns."""
+    scales = torch.ones(x.shape[1]).double()
+    if len(x) < x.shape[1]:
+        return WideRidge(x, scales).solve(y, validation)
+    return TallRidge(Gram.of(x), scales).solve(Products.of(x, y), validation)
 
 
 @pytest.mark.parametrize("shape", [(30, 8), (8, 30)])
@@ -33,7 +48,7 @@ def test_ridge_is_the_solution_of_the_normal_equations(shape, monkeypatch):
     x, y = torch.randn(shape).double(), torch.randn(shape[0], 3).double()
     others = torch.randn(10, shape[1]).double()
     w = torch.randn(shape[1], 3).double()
-    solution = Ridge(x, torch.ones(shape[1]).double()).solve(y, (others, others @ w))
+    solution = solve(x, y, (others, others @ w))
     square = x.T @ x
     ridge = solution.strength * torch.linalg.eigvalsh(square).max()
     expected = torch.linalg.solve(square + ridge * torch.eye(len(square)), x.T @ y)
@@ -47,7 +62,7 @@ def test_the_strength_is_that_with_the_smallest_error_on_other_data():
     x, others = torch.randn(20, 30).double(), torch.randn(50, 30).double()
     w = torch.randn(30, 1).double()
     y = x @ w + torch.randn(20, 1).double()
-    ridge = Ridge(x, torch.ones(30).double())
+    ridge = WideRidge(x, torch.ones(30).double())
     solution = ridge.solve(y, (others, others @ w))
 
     def error(strength):
@@ -62,13 +77,13 @@ def test_the_strength_is_that_with_the_smallest_error_on_other_data():
 def test_cross_validation_tells_noise_from_exact_data():
     torch.manual_seed(0)
     x, w = torch.randn(100, 50).double(), torch.randn(50, 1).double()
-    exact = Ridge(x, torch.ones(50).double()).solve(x @ w)
+    exact = solve(x, x @ w)
     torch.testing.assert_close(exact.weights, w, atol=1e-8, rtol=0)
-    noise = Ridge(x, torch.ones(50).double()).solve(100 * torch.randn(100, 1).double())
+    noise = solve(x, 100 * torch.randn(100, 1).double())
     assert noise.strength > 1e-2 > exact.strength
 
 
-@pytest.mark.parametrize("number", [30, 70])  # fewer and more than columns
+@pytest.mark.parametrize("number", [20, 45])
 def test_conjugate_gradients_reach_the_solution_for_all_rows(number):
     torch.manual_seed(0)
     decay = torch.logspace(0, -3, 50).double()
@@ -94,7 +109,7 @@ def test_all_rows_are_better_than_some_for_other_data():
     solution = ridge.solve(y, validation)
     found = (others @ solution.weights - validation[1]).square().sum()
     assert solution.error == pytest.approx(float(found))
-    exact = Ridge(x, torch.ones(200).double()).solve(y, validation)
+    exact = solve(x, y, validation)
     assert solution.error < 1.2 * exact.error < 0.5 * some.error
 
 
@@ -316,15 +331,66 @@ def test_little_memory_takes_more_passes_or_fewer_samples(caplog):
             assert torch.equal(values, weights[1]["best_model_state_dict"][name]), name
 
 
+def test_sums_have_the_equations_of_rows():
+    """With properties that are known for the same, for other and for no samples."""
+    torch.manual_seed(0)
+    name = "lambda_1_sigma_1"
+    rows, sums = Rows([name], max_numbers=10**6, max_columns=100), Sums([name])
+    for _ in range(5):
+        x = torch.randn(40, 3, 12).double()
+        y = {
+            (0, 0): torch.randn(40, 3, 4).double(),
+            (1, 2): torch.randn(40, 3, 2).double(),
+        }
+        y[0, 0][::2, :, :2] = torch.nan
+        y[0, 0][:10, :, 2] = torch.nan
+        y[1, 2][..., 1] = torch.nan
+        for equations in (rows, sums):
+            chosen = equations.choose(40)
+            assert len(chosen) == 40
+            equations.add({name: (x, y)})
+    alone = Processes(torch.device("cpu"), 1, 0, False)
+    sums.join(alone)
+    torch.testing.assert_close(sums.squares(name), rows.squares(name))
+    found, expected = [
+        {(r.irrep, *r.properties.tolist()): r for r in equations.regressions(name)}
+        for equations in (sums, rows)
+    ]
+    assert set(expected) == {((0, 0), 0, 1), ((0, 0), 2), ((0, 0), 3), ((1, 2), 0)}
+    assert set(found) == set(expected)
+    for key, regression in expected.items():
+        torch.testing.assert_close(found[key].left, regression.left)
+        torch.testing.assert_close(found[key].right, regression.right)
+    keys = [{key: r.samples for key, r in of.items()} for of in (found, expected)]
+    for of in keys:  # those of all samples share their left sides
+        assert of[(0, 0), 3] == of[(1, 2), 0] and len(set(of.values())) == 3
+
+
+def test_narrow_equations_of_many_samples_need_little_memory(caplog):
+    """They are added up, and no sample is left out."""
+    frames = molecules(40)
+    for frame in frames:
+        frame.arrays["y"] = np.random.default_rng(len(frame)).normal(
+            size=(len(frame), 3)
+        )
+    ase.io.write("data.xyz", frames)
+    target = {**MU, "key": "y", "sample_kind": "atom"}
+    with caplog.at_level(logging.INFO):
+        solved("model", {"mtt::y": target}, solve_memory=1e-4)  # 13,000 numbers
+    assert ": 960 rows, 56 weights" in caplog.text
+    assert "left out" not in caplog.text
+
+
 def test_only_as_many_samples_are_kept_as_there_is_room_for():
-    rows = Rows(max_numbers=20_000)
+    rows = Rows(["lambda_1_sigma_1"], max_numbers=20_000, max_columns=100)
     number = 0
     for _ in range(50):
         chosen = rows.choose(20)
         x = (number + chosen).double().reshape(-1, 1, 1).expand(-1, 3, 200)
-        rows.add({"lambda_1_sigma_1": x}, {(0, 0): x[:, :, :2]})
+        rows.add({"lambda_1_sigma_1": (x, {(0, 0): x[:, :, :2]})})
         number += 20
-    x, y = rows.of_symmetry("lambda_1_sigma_1"), rows.of_irrep(0, 0)
+    x = rows.left("lambda_1_sigma_1")
+    y = rows.right("lambda_1_sigma_1", (0, 0))
     assert 40 <= len(x) <= 100
     assert torch.equal(x[:, :2], y)
     assert x[:, 0].mean() == pytest.approx(500, abs=150)  # from everywhere

@@ -68,7 +68,7 @@ def write_structures(
     data, page = folder / "structures.json.gz", folder / "structures.html"
     text = json.dumps(dataset)
     data.write_bytes(gzip.compress(text.encode()))
-    library = files("chemiscope").joinpath("sphinx", "static", "chemiscope.min.js")
+    library = files("chemiscope") / "sphinx" / "static" / "chemiscope.min.js"
     page.write_text(
         Template(TEMPLATE.read_text(encoding="utf8")).substitute(
             title=escape(title),

@@ -26,7 +26,7 @@ from metatrain.utils.per_atom import average_by_num_atoms
 from metatrain.utils.scaler import get_remove_scale_transform
 from metatrain.utils.system_data import get_system_data_transform
 from metatrain.utils.transfer import batch_to
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler, Subset
 
 from ..documentation import TrainerHypers
 from ..interface.architecture import ScalarTensor
@@ -154,12 +154,20 @@ class Loaders:
         """The validation batches, in order."""
         return self._batches(CombinedDataLoader(self._val, shuffle=False))
 
-    def for_solve(self) -> Iterator["AllBatches"]:
-        """All training and all validation structures, in order, for every process."""
+    def for_solve(self, is_shared: bool = True) -> Iterator["AllBatches"]:
+        """The training and then the validation structures, in order, each once.
+
+        :param is_shared: whether processes share them, or have all of them each.
+        """
+        count = self.processes.world_size if is_shared else 1
         for sources in (self._train_sources, self._val_sources):
             loaders: List[DataLoader] = []
             for source in sources:
-                loaders += self._in_order(source, None)
+                numbers = range(self.processes.rank % count, len(source.dataset), count)
+                if count > 1:
+                    part = Subset(source.dataset, numbers)
+                    source = source._replace(dataset=part)
+                loaders += self._in_order(source, None) if len(numbers) > 0 else []
             batches = self._batches(CombinedDataLoader(loaders, shuffle=False))
             yield AllBatches(batches, sum(len(source.dataset) for source in sources))
 
@@ -222,10 +230,11 @@ class Loaders:
 
 
 class AllBatches(NamedTuple):
-    """Data in order, not shared among processes."""
+    """Data in order, or the part of this process."""
 
     batches: Iterator[Batch]
     num_structures: int
+    """Of all processes"""
 
 
 class _Source(NamedTuple):

@@ -1,6 +1,6 @@
 """One process or several."""
 
-from typing import List, NamedTuple
+from typing import Any, List, NamedTuple
 
 import torch
 from metatrain.utils.distributed.slurm import (
@@ -28,6 +28,25 @@ class Processes(NamedTuple):
                 if parameter.grad is not None:
                     torch.distributed.all_reduce(parameter.grad)
                     parameter.grad.div_(self.world_size)
+
+    def gather(self, of_this: Any) -> List[Any]:
+        """What each of the processes has, in their order, on all of them."""
+        if not self.is_distributed:
+            return [of_this]
+        of_all: List[Any] = [None] * self.world_size
+        torch.distributed.all_gather_object(of_all, of_this)
+        return of_all
+
+    def add_up(self, values: torch.Tensor) -> None:
+        """Replace values by their sums over the processes."""
+        if self.is_distributed:
+            torch.distributed.all_reduce(values)
+
+    def share(self, module: torch.nn.Module) -> None:
+        """Give all processes the weights that a module has in the first."""
+        if self.is_distributed:
+            for weights in module.parameters():
+                torch.distributed.broadcast(weights.data, src=0)
 
     def end(self) -> None:
         """Wait for all processes, and leave the group."""

@@ -10,6 +10,7 @@ from ...interface.architecture import ScalarTensor
 from ...interface.names import is_stress
 from ...readout.heads import TargetHead
 from ..fit import Fit
+from .equations import Equations
 from .passes import Part, parts_of
 from .problems import Problem, problems_of
 from .ridge import Solution
@@ -41,6 +42,8 @@ def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
     for part in parts_of(fit, heads):
         _solve_part(part, heads, fit.hypers["max_equations"])
         del part  # before there is the next one
+    for head in heads.values():
+        fit.processes.share(head)
     after = fit.validate()
     has_refused = False
     for name, head in heads.items():
@@ -91,21 +94,22 @@ def _error(name: str, results: Dict[str, float]) -> float:
 def _solve_part(part: Part, heads: Dict[str, TargetHead], max_equations: int) -> None:
     """Solve the equations that are in memory."""
     for name, of_kinds in part.training.items():
-        equations = zip(of_kinds, part.validation[name], strict=True)
-        for kind, (rows, others) in enumerate(equations):
-            _solve_target(name, heads[name], kind, rows, others, max_equations)
+        of_kinds_and_others = zip(of_kinds, part.validation[name], strict=True)
+        for kind, (training, others) in enumerate(of_kinds_and_others):
+            for equations in training:
+                _solve_target(name, heads[name], kind, equations, others, max_equations)
 
 
 def _solve_target(
     name: str,
     head: Any,
     kind: int,
-    training: Rows,
+    training: Equations,
     validation: Rows,
     max_equations: int,
 ) -> None:
     """Solve for all irreps of one kind of centers, symmetry by symmetry."""
-    for symmetry in training.x:
+    for symmetry in training.symmetries:
         solutions: List[Solution] = []
         for problem in problems_of(
             head, kind, symmetry, training, validation, max_equations
@@ -115,16 +119,17 @@ def _solve_target(
             set_weights(problem.place, problem.properties, solution.weights)
             solutions.append(solution)
         if len(solutions) > 0:
-            _log_solutions(name, symmetry, problem.solvers[0].x.shape, solutions)
+            _log_solutions(name, symmetry, problem.solvers[0].num_rows, solutions)
 
 
 def _log_solutions(
-    name: str, symmetry: str, shape: torch.Size, solutions: List[Solution]
+    name: str, symmetry: str, num_rows: int, solutions: List[Solution]
 ) -> None:
     strengths = [solution.strength for solution in solutions]
     numbers = [solution.num_parameters for solution in solutions]
+    num_weights = len(solutions[0].weights)
     logging.info(
-        f"Solved for '{name}', {symmetry}: {shape[0]} rows, {shape[1]} weights, "
+        f"Solved for '{name}', {symmetry}: {num_rows} rows, {num_weights} weights, "
         f"of which {min(numbers):.0f} to {max(numbers):.0f} count, with ridges of "
         f"{min(strengths):.0e} to {max(strengths):.0e}"
     )
@@ -144,7 +149,6 @@ def _best_solution(problem: Problem, present: torch.Tensor) -> Solution:
     if others is not None:  # cross validation can't compare weights that saw the data
         of_others = (others[0], others[1] - others[0] @ present)
         for ridge in problem.solvers:
-            rest = y - ridge.predict(present)
-            change = ridge.solve(rest, of_others)
+            change = ridge.solve(ridge.rest(y, present), of_others)
             candidates.append(change._replace(weights=present + change.weights))
     return min(candidates, key=lambda solution: solution.error)

@@ -4,7 +4,7 @@ from typing import Optional, Tuple
 
 import torch
 
-from .ridge import Ridge, Solution
+from .ridge import Solution, Solver, WideRidge
 
 
 RIDGE_OF_ALL = 0.1  # relative to that for the chosen rows, as steps end early
@@ -13,7 +13,7 @@ PATIENCE = 8  # steps without a smaller error
 TOLERANCE = 1e-8  # of residuals without other data, relative to the first ones
 
 
-class LargeRidge:
+class LargeRidge(Solver):
     """Ridge regression with rows and columns that are too many for eigenvectors.
 
     It is solved for a random choice of rows, from where :func:`refine` goes on with all
@@ -21,16 +21,18 @@ class LargeRidge:
 
     :param x: float64, ``(rows, columns)``
     :param scales: as those of :class:`Ridge`.
-    :param number: how many rows to choose.
+    :param number: how many rows to choose, fewer than columns.
     """
 
     def __init__(self, x: torch.Tensor, scales: torch.Tensor, number: int) -> None:
         generator = torch.Generator().manual_seed(0)
         order = torch.randperm(len(x), generator=generator)
         self.chosen = order[:number].sort().values
-        self.of_chosen = Ridge(x[self.chosen], scales)
+        self.of_chosen = WideRidge(x[self.chosen], scales)
         self.x = x  # not a copy
         self.scales = scales
+        self.num_rows = len(x)
+        self.num_normal = self.of_chosen.num_normal
 
     def solve(
         self,
@@ -55,17 +57,16 @@ class LargeRidge:
             error = float((validation[0] @ w - validation[1]).square().sum())
         return first._replace(weights=w, error=error)
 
-    def predict(self, weights: torch.Tensor) -> torch.Tensor:
-        """As that of :class:`Ridge`."""
-        return self.x @ weights
+    def rest(self, y: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """What is left: :meth:`Solver.rest`."""
+        return y - self.x @ weights
 
-    @property
-    def num_normal(self) -> int:
-        """As that of :class:`Ridge`."""
-        return self.of_chosen.num_normal
+    def mean_squares(self, y: torch.Tensor) -> torch.Tensor:
+        """The mean squares of right sides: :meth:`Solver.mean_squares`."""
+        return y.square().mean(0)
 
     def draw(self, strength: float, normal: torch.Tensor) -> torch.Tensor:
-        """As that of :class:`Ridge`."""
+        """Draw weights for the chosen rows: :meth:`Solver.draw`."""
         return self.of_chosen.draw(strength, normal)
 
 

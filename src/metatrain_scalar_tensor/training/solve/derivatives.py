@@ -69,7 +69,7 @@ def derivative_rows(
         sizes = components.size[now].unsqueeze(1)
         x.append(sizes * components.factor[now, None] * sums[components.structure[now]])
         y.append(components.size[now] * components.value[now])
-    return torch.cat(x).cpu(), torch.cat(y).cpu()
+    return torch.cat(x), torch.cat(y)
 
 
 class _Components(NamedTuple):

@@ -8,9 +8,10 @@ import torch
 from ...interface.architecture import ScalarTensor
 from ..fit import Fit
 from . import solvable_heads
+from .equations import Equations
 from .passes import Part, parts_of
-from .problems import Problem, Solver, problems_of, vanishes
-from .ridge import Solution
+from .problems import Problem, problems_of, vanishes
+from .ridge import Solution, Solver
 from .rows import Rows
 from .weights import Place, get_weights, set_weights
 
@@ -55,6 +56,8 @@ def draw_ensembles(model: ScalarTensor, fit: Fit, number: int) -> None:
         drawn |= part.training.keys()
         _draw_part(part, heads, draws)
         del part  # before there is the next one
+    for head in heads.values():
+        fit.processes.share(head)
     for name, head in model.model.heads().items():
         if head.num_members() == 0:
             logging.info(f"There are no equations for an ensemble of '{name}'")
@@ -70,10 +73,9 @@ class _Draws(NamedTuple):
     generator: torch.Generator
 
 
-class _Equations(NamedTuple):
-    """The equations of one target, of one kind of centers."""
+class _Others(NamedTuple):
+    """The equations of the validation set, of one target and kind of centers."""
 
-    training: Rows
     validation: Rows
     values: Rows
     """Those of the validation set for values, without gradients"""
@@ -90,23 +92,29 @@ class _Known(NamedTuple):
 
 def _draw_part(part: Part, heads: Dict[str, Any], draws: _Draws) -> None:
     """Draw the weights of what is in memory."""
-    for name, training in part.training.items():
-        of_kinds = zip(training, part.validation[name], part.values[name], strict=True)
-        for kind, rows in enumerate(of_kinds):
-            _draw_ensemble(name, heads[name], kind, _Equations(*rows), draws)
+    for name, of_kinds in part.training.items():
+        of_kinds_and_others = zip(
+            of_kinds, part.validation[name], part.values[name], strict=True
+        )
+        for kind, (training, *others) in enumerate(of_kinds_and_others):
+            for equations in training:
+                _draw_ensemble(
+                    name, heads[name], kind, equations, _Others(*others), draws
+                )
 
 
 def _draw_ensemble(
     name: str,
     head: Any,
     kind: int,
-    equations: _Equations,
+    training: Equations,
+    others: _Others,
     draws: _Draws,
 ) -> None:
     """Draw the weights of all irreps of a target, symmetry by symmetry."""
-    training, validation, values = equations
-    for symmetry in training.x:
-        if vanishes(training.of_symmetry(symmetry)):
+    validation, values = others
+    for symmetry in training.symmetries:
+        if vanishes(training.squares(symmetry)):
             _set_zero(head, kind, symmetry)
             continue
         factors: List[float] = []
@@ -115,11 +123,9 @@ def _draw_ensemble(
         ):
             known = None
             if symmetry in values.x:
-                y = values.of_irrep(problem.place.block, problem.place.irrep)
-                known = _Known(
-                    values.of_symmetry(symmetry),
-                    y[:, problem.properties],
-                )
+                irrep = (problem.place.block, problem.place.irrep)
+                y = values.right(symmetry, irrep)[:, problem.properties]
+                known = _Known(values.left(symmetry), y)
             factors += _draw(problem, draws, known)
         if len(factors) > 0:
             logging.info(
@@ -197,9 +203,7 @@ def calibrate(
     return float(ratios.mean().sqrt()) if len(ratios) > 0 else None
 
 
-def _cross_validated(
-    ridge: Solver, solution: Solution, y: torch.Tensor, k: int
-) -> float:
+def _cross_validated(ridge: Solver, solution: Solution, y: Any, k: int) -> float:
     r"""The same factor from the residuals of the training set.
 
     .. math::
@@ -211,9 +215,10 @@ def _cross_validated(
 
     :param ridge: the solver, with the left sides of :math:`n` rows.
     :param solution: the weights, with :math:`p` effective parameters.
-    :param y: right sides, ``(rows, properties)``
+    :param y: right sides, as the solver takes them.
     :param k: the property.
     """
-    leverage = min(max(solution.num_parameters / len(y), 1e-12), 1.0 - 1e-12)
-    residual = (ridge.predict(solution.weights)[:, k] - y[:, k]).square().mean()
+    leverage = solution.num_parameters / ridge.num_rows
+    leverage = min(max(leverage, 1e-12), 1.0 - 1e-12)
+    residual = ridge.mean_squares(ridge.rest(y, solution.weights))[k]
     return float((residual / (leverage * (1.0 - leverage))).sqrt())

@@ -1,37 +1,39 @@
-"""How often the data are passed through to set up all equations."""
+"""How often the data are passed through to set up all equations, and what is kept."""
 
 import logging
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple
 
-from ..epoch import EpochRunner
+import torch
+
 from ..fit import Fit
 from ..loaders import AllBatches
-from .equations import Collector
+from .collect import Collector, EquationsOfKinds
 from .rows import Rows
+from .sums import Sums
 
 
 NUMBERS_IN_GIB = 2**27  # in float64
 
 
-Equations = Dict[str, List[Rows]]
-"""Of every target, one set for every kind of centers with coefficients of its own"""
-
-
 class Pass(NamedTuple):
     """What is set up in one pass through the data."""
 
-    symmetries: Dict[str, List[str]]
-    """Those of every target"""
+    added_up: Dict[str, List[str]]
+    """The symmetries of every target whose equations are added up"""
+    kept: Dict[str, List[str]]
+    """Those whose rows are kept"""
     max_numbers: int
-    """In the left sides of a target, for each kind of centers"""
+    """In the left sides of the rows of a target, for each kind of centers"""
 
 
 class Part(NamedTuple):
     """Equations that are in memory at the same time."""
 
-    training: Equations
-    validation: Equations
-    values: Equations
+    training: Dict[str, EquationsOfKinds]
+    """Those of every target"""
+    validation: Dict[str, List[Rows]]
+    """Those of every target and kind of centers"""
+    values: Dict[str, List[Rows]]
     """Those of the validation set for values, without gradients"""
 
 
@@ -55,88 +57,157 @@ def parts_of(
 
 
 def _part(fit: Fit, heads: Mapping[str, Any], one: Pass, with_values: bool) -> Part:
-    training, validation = [
-        _collect(fit.runner, data, heads, one) for data in fit.loaders.for_solve()
-    ]
-    values = validation
+    """Set up what belongs to a pass."""
+    max_columns = fit.hypers["max_equations"]
+    max_numbers = one.max_numbers // fit.processes.world_size
+    names = {**one.added_up, **one.kept}
+
+    def rows(symmetries: List[str]) -> Rows:
+        return Rows(symmetries, max_numbers, max_columns)
+
+    training: Dict[str, EquationsOfKinds] = {}
+    validation: Dict[str, List[Rows]] = {}
+    values: Dict[str, List[Rows]] = {}
+    for name in names:
+        summed, kept = one.added_up.get(name, []), one.kept.get(name, [])
+        kinds = range(heads[name].coefficients.num_kinds)
+        training[name] = [
+            [part for part in (Sums(summed), rows(kept)) if part.symmetries]
+            for _ in kinds
+        ]
+        validation[name] = [rows(summed + kept) for _ in kinds]
+        values[name] = [rows(summed + kept) for _ in kinds]
+    for data, equations in zip(
+        fit.loaders.for_solve(), (training, _listed(validation)), strict=True
+    ):
+        _collect(fit, data, heads, equations)
     if with_values and fit.runner.has_gradients:
         _, data = fit.loaders.for_solve()
-        values = _collect(fit.runner, data, heads, one, with_gradients=False)
+        _collect(fit, data, heads, _listed(values), with_gradients=False)
+    else:
+        values = validation
     return Part(training, validation, values)
 
 
+def _listed(rows: Dict[str, List[Rows]]) -> Dict[str, EquationsOfKinds]:
+    return {name: [[of_kind] for of_kind in kinds] for name, kinds in rows.items()}
+
+
 def _collect(
-    runner: EpochRunner,
+    fit: Fit,
     data: AllBatches,
     heads: Mapping[str, Any],
-    one: Pass,
+    equations: Dict[str, EquationsOfKinds],
     with_gradients: bool = True,
-) -> Equations:
-    wanted = {name: heads[name] for name in one.symmetries}
-    number = _num_components(runner, data) if with_gradients else 0
-    collector = Collector(runner, wanted, one.symmetries, one.max_numbers, number)
+) -> None:
+    """Set up equations, each process those of its batches, and join them."""
+    number = _num_components(fit, data) if with_gradients else 0
+    collector = Collector(fit.runner, heads, equations, number)
     for batch in data.batches:
         collector.add(batch)
-    return collector.rows
+    for name in sorted(equations):
+        for of_kind in equations[name]:
+            for part in of_kind:
+                part.join(fit.processes)
 
 
-def _num_components(runner: EpochRunner, data: AllBatches) -> int:
+def _num_components(fit: Fit, data: AllBatches) -> int:
     """How many components of the gradients of a structure have equations.
 
     With the value, that makes about ``max_equations`` of all structures.
     """
-    return max(1, runner.hypers["max_equations"] // max(data.num_structures, 1) - 1)
+    return max(1, fit.hypers["max_equations"] // max(data.num_structures, 1) - 1)
+
+
+class _Size(NamedTuple):
+    """The left sides of a target for one symmetry, as estimated."""
+
+    num_columns: int
+    rows: float
+    """Numbers in all rows"""
+    sums: float
+    """Numbers in the sums"""
 
 
 def _plan(fit: Fit, heads: Mapping[str, Any]) -> List[Pass]:
     """Divide the equations into passes, by the sizes of the first batches.
 
-    Of a symmetry that is too large for a pass of its own, samples are left out.
+    Those that take less memory when they are added up are, unless there are too many
+    columns for eigenvectors. Of other symmetries that are too large for a pass of their
+    own, samples are left out.
     """
     memory = int(fit.hypers["solve_memory"] * NUMBERS_IN_GIB)
     passes: List[Pass] = []
     free = 0.0
     for name, sizes in _sizes(fit, heads).items():
         for symmetry, size in sizes.items():
-            if size > memory:
-                gib = size / NUMBERS_IN_GIB
+            is_narrow = size.num_columns <= fit.hypers["max_equations"]
+            is_added_up = is_narrow and size.sums <= min(size.rows, memory)
+            numbers = size.sums if is_added_up else size.rows
+            if numbers > memory:
                 logging.info(
-                    f"The equations of '{name}', {symmetry}, take {gib:.1f} GiB, more "
-                    "than 'solve_memory': some samples are left out"
+                    f"The equations of '{name}', {symmetry}, take "
+                    f"{numbers / NUMBERS_IN_GIB:.1f} GiB, more than 'solve_memory': "
+                    "some samples are left out"
                 )
                 num_kinds = heads[name].coefficients.num_kinds
-                passes.append(Pass({name: [symmetry]}, memory // num_kinds))
+                passes.append(Pass({}, {name: [symmetry]}, memory // num_kinds))
                 free = 0.0
                 continue
-            if size > free:
-                passes.append(Pass({}, memory))
+            if numbers > free:
+                passes.append(Pass({}, {}, memory))
                 free = float(memory)
-            passes[-1].symmetries.setdefault(name, []).append(symmetry)
-            free -= size
+            way = passes[-1].added_up if is_added_up else passes[-1].kept
+            way.setdefault(name, []).append(symmetry)
+            free -= numbers
     return passes
 
 
-def _sizes(fit: Fit, heads: Mapping[str, Any]) -> Dict[str, Dict[str, float]]:
-    """How many numbers the left sides of every target and symmetry have."""
-    data, _ = fit.loaders.for_solve()
+def _sizes(fit: Fit, heads: Mapping[str, Any]) -> Dict[str, Dict[str, _Size]]:
+    """The sizes for every target and symmetry, from the first batches.
+
+    The same in all processes.
+    """
+    data, _ = fit.loaders.for_solve(is_shared=False)
+    first = {
+        name: [
+            Rows(head.basis_names, NUMBERS_IN_GIB, 0)
+            for _ in range(head.coefficients.num_kinds)
+        ]
+        for name, head in heads.items()
+    }
     # gradients have as many columns as values, and take long
-    collector = Collector(fit.runner, heads, None, NUMBERS_IN_GIB, num_components=0)
-    infos = fit.runner.module.dataset_info.targets
+    collector = Collector(fit.runner, heads, _listed(first), num_components=0)
     seen = 0
     for batch in data.batches:
         collector.add(batch)
         seen += len(batch.systems)
-        if all(any(rows.x for rows in collector.rows[name]) for name in heads):
+        if all(any(rows.x for rows in of_kinds) for of_kinds in first.values()):
             break
-    sizes: Dict[str, Dict[str, float]] = {}
-    for name, of_kinds in collector.rows.items():
-        sizes[name] = {}
-        factor = data.num_structures / seen
+    infos = fit.runner.module.dataset_info.targets
+    sizes: Dict[str, Dict[str, _Size]] = {}
+    for name, of_kinds in first.items():
+        factor = data.num_structures / max(seen, 1)
         if len(infos[name].gradients) > 0:
-            factor *= 1 + _num_components(fit.runner, data)
-        for rows in of_kinds:
-            for symmetry, parts in rows.x.items():
-                number = sum(part.numel() for part in parts)
-                before = sizes[name].get(symmetry, 0.0)
-                sizes[name][symmetry] = before + factor * number
+            factor *= 1 + _num_components(fit, data)
+        sizes[name] = {}
+        for symmetry in heads[name].basis_names:
+            with_data = [rows for rows in of_kinds if symmetry in rows.x]
+            if len(with_data) > 0:
+                sizes[name][symmetry] = _size(with_data, symmetry, factor)
     return sizes
+
+
+def _size(of_kinds: List[Rows], symmetry: str, factor: float) -> _Size:
+    """The size for one symmetry, of ``factor`` times as many rows as there are."""
+    num_columns, num_rows, num_sets = 0, 0, 0
+    for rows in of_kinds:
+        x = rows.left(symmetry)
+        num_columns = x.shape[1]
+        num_rows += len(x)
+        known = [rows.right(symmetry, irrep).isfinite() for irrep in rows.y[symmetry]]
+        num_sets += len(torch.unique(torch.cat(known, dim=1), dim=0))
+    num_sets = max(num_sets, len(of_kinds))
+    return _Size(
+        num_columns, factor * num_rows * num_columns, num_sets * num_columns**2.0
+    )

@@ -4,9 +4,10 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import torch
 
+from .collect import SCALARS
 from .conjugate import LargeRidge
-from .equations import SCALARS
-from .ridge import Ridge
+from .equations import Equations, Gram
+from .ridge import Solver, TallRidge, WideRidge
 from .rows import Rows
 from .weights import Place
 
@@ -17,9 +18,6 @@ VANISHING = 1e-5
 BALANCES = (0.01, 0.1, 1.0)  # of features and linear terms
 
 
-Solver = Union[Ridge, LargeRidge]
-
-
 class Problem(NamedTuple):
     """Properties of one irrep that are known for the same samples."""
 
@@ -28,25 +26,25 @@ class Problem(NamedTuple):
     properties: torch.Tensor
     solvers: List[Solver]
     """With different penalties"""
-    y: torch.Tensor
-    """The right sides, ``(rows, properties)``"""
+    y: Any
+    """The right sides, as the solvers take them"""
     others: Optional[Tuple[torch.Tensor, torch.Tensor]]
     """The equations of the validation set, if any"""
 
 
-def vanishes(x: torch.Tensor) -> bool:
+def vanishes(squares: torch.Tensor) -> bool:
     """Whether features times tensors are zero by symmetry, up to rounding.
 
-    :param x: left sides, ``(rows, columns)``
+    :param squares: mean squares of the columns.
     """
-    return bool(x.square().mean().sqrt() < VANISHING)
+    return len(squares) == 0 or bool(squares.mean().sqrt() < VANISHING)
 
 
 def problems_of(
     head: Any,
     kind: int,
     symmetry: str,
-    training: Rows,
+    training: Equations,
     validation: Rows,
     max_equations: int,
 ) -> Iterator[Problem]:
@@ -62,60 +60,57 @@ def problems_of(
     :param max_equations: of how many equations or weights, whichever are fewer, to take
         all for eigenvectors.
     """
-    x = training.of_symmetry(symmetry)
-    if vanishes(x):
+    squares = training.squares(symmetry)
+    if vanishes(squares):
         return
-    x_of_others = None
-    if symmetry in validation.x:
-        x_of_others = validation.of_symmetry(symmetry)
-    all_scales = _scales(x, head.coefficients.weight.shape[1], symmetry)
+    x_of_others = validation.left(symmetry)
+    all_scales = _scales(squares, head.coefficients.weight.shape[1], symmetry)
     solvers: Dict[bytes, List[Solver]] = {}
-    for i, block in enumerate(head.blocks):
-        for j in [j for j, s in enumerate(block.basis_names) if s == symmetry]:
-            y = training.of_irrep(i, j)
-            known, pattern_of = torch.unique(y.isfinite(), dim=1, return_inverse=True)
-            for number, rows in enumerate(known.unbind(1)):
-                properties = torch.where(pattern_of == number)[0]
-                if not rows.any():
-                    continue
-                key = rows.numpy().tobytes()
-                if key not in solvers:
-                    x_of_rows = x if rows.all() else x[rows]
-                    solvers[key] = [
-                        _solver(x_of_rows, scales, max_equations)
-                        for scales in all_scales
-                    ]
-                others = None
-                if x_of_others is not None:
-                    y_of_others = validation.of_irrep(i, j)[:, properties]
-                    others = _known_rows(x_of_others, y_of_others)
-                place = Place(head, i, j, kind)
-                y_of_rows = y[rows][:, properties]
-                yield Problem(place, properties, solvers[key], y_of_rows, others)
+    for of_samples in training.regressions(symmetry):
+        if of_samples.samples not in solvers:
+            solvers[of_samples.samples] = [
+                _solver(of_samples.left, scales, max_equations) for scales in all_scales
+            ]
+        others = None
+        if len(x_of_others) > 0:
+            y_of_others = validation.right(symmetry, of_samples.irrep)
+            others = _known_rows(x_of_others, y_of_others[:, of_samples.properties])
+        yield Problem(
+            Place(head, *of_samples.irrep, kind),
+            of_samples.properties,
+            solvers[of_samples.samples],
+            of_samples.right,
+            others,
+        )
 
 
-def _solver(x: torch.Tensor, scales: torch.Tensor, max_equations: int) -> Solver:
+def _solver(
+    left: Union[torch.Tensor, Gram], scales: torch.Tensor, max_equations: int
+) -> Solver:
     """The method for as many rows and columns."""
-    if min(x.shape) > max_equations:
-        return LargeRidge(x, scales, max_equations)
-    return Ridge(x, scales)
+    if isinstance(left, Gram):
+        return TallRidge(left, scales)
+    if min(left.shape) > max_equations:
+        return LargeRidge(left, scales, max_equations)
+    return WideRidge(left, scales)
 
 
-def _scales(x: torch.Tensor, num_features: int, symmetry: str) -> List[torch.Tensor]:
+def _scales(
+    squares: torch.Tensor, num_features: int, symmetry: str
+) -> List[torch.Tensor]:
     """Factors of the columns to try.
 
     Those of the features relative to those of the linear term, if there is one.
 
-    :param x: left sides, ``(rows, columns)``
+    :param squares: mean squares of the columns.
     :param num_features: number of features, which are first for scalars.
     :param symmetry: the symmetry.
     """
-    ones = x.new_ones(x.shape[1])
-    if symmetry != SCALARS or x.shape[1] == num_features:
+    ones = torch.ones_like(squares)
+    if symmetry != SCALARS or len(squares) == num_features:
         return [ones]
     is_feature = torch.arange(len(ones)) < num_features
-    sizes = x.square().sum(0)
-    ratio = (sizes[~is_feature].sum() / sizes[is_feature].sum()).sqrt()
+    ratio = (squares[~is_feature].sum() / squares[is_feature].sum()).sqrt()
     return [torch.where(is_feature, balance * ratio, 1.0) for balance in BALANCES]
 
 

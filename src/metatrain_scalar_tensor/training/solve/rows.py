@@ -1,71 +1,118 @@
-"""Rows of the linear equations that the last weights of targets fulfil."""
+"""Equations that are kept row by row."""
 
-from typing import Dict, List, Tuple
+from typing import Any, Dict, Iterator, List, Tuple, Union
 
 import torch
 
+from ..processes import Processes
+from .equations import Equations, Gram, Products, Regression, Sides
 
-class Rows:
-    r"""The equations of one target.
 
-    .. math::
-        \sum_{bf} W_{bf} \, \Phi_{bf} = z, \qquad
-        \Phi_{bf} = \sum_i h_{i, f} \, B_{i, b}^{\lambda \sigma}
+class Rows(Equations):
+    """All rows of the equations or, if they are too many, those of random samples.
 
-    for every irrep :math:`z` of a block, with the sum over the atoms of a structure
-    where the target is one of structures. Errors count as in the loss: those of
-    structures are divided by the number of atoms.
-
-    Of too many samples, some are chosen at random.
-
+    :param symmetries: names of the symmetries.
     :param max_numbers: how many numbers the left sides may have.
+    :param max_columns: how many columns the left sides may have to be added up for a
+        solution, where rows outnumber them.
     """
 
-    def __init__(self, max_numbers: int) -> None:
+    def __init__(
+        self, symmetries: List[str], max_numbers: int, max_columns: int
+    ) -> None:
+        super().__init__(symmetries)
         self.max_numbers = max_numbers
+        self.max_columns = max_columns
         self.x: Dict[str, List[torch.Tensor]] = {}
         """For every symmetry, ``(samples, 2λ + 1, tensors · features)``, in parts"""
-        self.y: Dict[Tuple[int, int], List[torch.Tensor]] = {}
-        """For every block and irrep, ``(samples, 2λ + 1, properties)``; may be NaN"""
+        self.y: Dict[str, Dict[Tuple[int, int], List[torch.Tensor]]] = {}
+        """For every symmetry, block and irrep ``(samples, 2λ + 1, properties)``"""
         self.num_samples = 0
         self._rate = 1.0  # the fraction of samples that are kept
         self.generator = torch.Generator().manual_seed(0)
 
     def choose(self, num_samples: int) -> torch.Tensor:
-        """The samples of a batch to be kept.
-
-        :param num_samples: number of samples of the batch.
-        """
+        """Random samples, as many as there is room for."""
         random = torch.rand(num_samples, generator=self.generator)
         return torch.where(random < self._rate)[0]
 
-    def add(
-        self, x: Dict[str, torch.Tensor], y: Dict[Tuple[int, int], torch.Tensor]
-    ) -> None:
+    def add(self, sides: Sides) -> None:
         """Add the chosen samples of a batch, and drop half of all if they are too many.
 
-        :param x: left sides.
-        :param y: right sides.
+        :param sides: the samples.
         """
-        for symmetry, values in x.items():
-            self.x.setdefault(symmetry, []).append(values)
-        for irrep, values in y.items():
-            self.y.setdefault(irrep, []).append(values)
-        self.num_samples += len(next(iter(x.values())))
-        size = sum(values[:1].numel() for values in x.values())  # of a sample
+        for symmetry, (x, irreps) in sides.items():
+            self.x.setdefault(symmetry, []).append(x.cpu())
+            right = self.y.setdefault(symmetry, {})
+            for irrep, y in irreps.items():
+                right.setdefault(irrep, []).append(y.cpu())
+        self.num_samples += len(next(iter(sides.values()))[0])
+        size = sum(x[:1].numel() for x, _ in sides.values())  # of a sample
         while self.num_samples > 1 and self.num_samples * size > self.max_numbers:
             random = torch.randperm(self.num_samples, generator=self.generator)
             kept = random[: self.num_samples // 2].sort().values
-            for parts in (*self.x.values(), *self.y.values()):
+            for parts in self._parts():
                 parts[:] = [torch.cat(parts)[kept]]
             self.num_samples = len(kept)
             self._rate *= 0.5
 
-    def of_symmetry(self, name: str) -> torch.Tensor:
-        """The left sides for one symmetry, ``(rows, columns)``."""
-        self.x[name] = [torch.cat(self.x[name])]  # the parts are not kept
-        return self.x[name][0].flatten(0, 1)
+    def _parts(self) -> Iterator[List[torch.Tensor]]:
+        yield from self.x.values()
+        for right in self.y.values():
+            yield from right.values()
 
-    def of_irrep(self, block: int, irrep: int) -> torch.Tensor:
+    def join(self, processes: Processes) -> None:
+        """Put the rows of all processes behind each other."""
+        of_all: List[Any] = processes.gather((self.x, self.y, self.num_samples))
+        if len(of_all) == 1:
+            return
+        self.x, self.y, self.num_samples = {}, {}, 0
+        for left, right, number in of_all:
+            self.num_samples += number
+            for symmetry, parts in left.items():
+                self.x.setdefault(symmetry, []).extend(parts)
+            for symmetry, irreps in right.items():
+                for irrep, parts in irreps.items():
+                    present = self.y.setdefault(symmetry, {})
+                    present.setdefault(irrep, []).extend(parts)
+
+    def left(self, symmetry: str) -> torch.Tensor:
+        """The left sides for one symmetry, ``(rows, columns)``."""
+        if symmetry not in self.x:
+            return torch.empty(0, 0, dtype=torch.float64)
+        self.x[symmetry] = [torch.cat(self.x[symmetry])]  # the parts are not kept
+        return self.x[symmetry][0].flatten(0, 1)
+
+    def right(self, symmetry: str, irrep: Tuple[int, int]) -> torch.Tensor:
         """The right sides for one irrep of a block, ``(rows, properties)``."""
-        return torch.cat(self.y[block, irrep]).flatten(0, 1)
+        return torch.cat(self.y[symmetry][irrep]).flatten(0, 1)
+
+    def squares(self, symmetry: str) -> torch.Tensor:
+        """The mean square of every column, ``(columns,)``; empty without equations."""
+        return self.left(symmetry).square().mean(0)
+
+    def regressions(self, symmetry: str) -> Iterator[Regression]:
+        """The equations for one symmetry; without those of no samples."""
+        x = self.left(symmetry)
+        lefts: Dict[bytes, Tuple[torch.Tensor, Union[torch.Tensor, Gram]]] = {}
+        for irrep in self.y.get(symmetry, {}):
+            y = self.right(symmetry, irrep)
+            known, pattern_of = torch.unique(y.isfinite(), dim=1, return_inverse=True)
+            for number, rows in enumerate(known.unbind(1)):
+                if not rows.any():
+                    continue
+                key = rows.numpy().tobytes()
+                if key not in lefts:
+                    x_of_rows = x if rows.all() else x[rows]
+                    lefts[key] = (x_of_rows, self._added_up(x_of_rows))
+                x_of_rows, left = lefts[key]
+                properties = torch.where(pattern_of == number)[0]
+                right: Union[torch.Tensor, Products] = y[rows][:, properties]
+                if isinstance(left, Gram):
+                    right = Products.of(x_of_rows, y[rows][:, properties])
+                yield Regression(irrep, properties, key, left, right)
+
+    def _added_up(self, x: torch.Tensor) -> Union[torch.Tensor, Gram]:
+        """The sum of products of rows that outnumber columns, otherwise the rows."""
+        is_tall = x.shape[1] <= min(len(x), self.max_columns)
+        return Gram.of(x) if is_tall else x

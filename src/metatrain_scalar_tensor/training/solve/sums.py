@@ -1,0 +1,162 @@
+"""Equations that are added up, which takes as much memory for any number of them."""
+
+from typing import Dict, Iterator, List, Tuple
+
+import torch
+
+from ..processes import Processes
+from .equations import Equations, Gram, Products, Regression, Sides
+
+
+ROWS_AT_A_TIME = 1024  # products of few rows would take as long as those of these
+
+
+class Sums(Equations):
+    """The normal equations, :math:`X^T X w = X^T y`, of all samples.
+
+    They are added up on the device of the batches, apart for every set of properties
+    that are known for the same samples.
+
+    :param symmetries: names of the symmetries.
+    """
+
+    def __init__(self, symmetries: List[str]) -> None:
+        super().__init__(symmetries)
+        self.sizes: Dict[str, Dict[Tuple[int, int], int]] = {}
+        """For every symmetry, block and irrep the number of properties"""
+        self._groups: Dict[str, Dict[bytes, _Group]] = {}
+
+    def choose(self, num_samples: int) -> torch.Tensor:
+        """All samples."""
+        return torch.arange(num_samples)
+
+    def add(self, sides: Sides) -> None:
+        """Add the samples of a batch."""
+        for symmetry, (x, irreps) in sides.items():
+            self.sizes[symmetry] = {irrep: y.shape[2] for irrep, y in irreps.items()}
+            x = x.flatten(0, 1)  # (rows, columns)
+            y = torch.cat(list(irreps.values()), dim=2).flatten(0, 1)
+            sets, set_of = torch.unique(y.isfinite(), dim=0, return_inverse=True)
+            for number, known in enumerate(sets):
+                if known.any():
+                    rows = set_of == number
+                    group = self._group(symmetry, known.cpu(), x.shape[1], x.device)
+                    group.add(x[rows], y[rows])
+
+    def _group(
+        self,
+        symmetry: str,
+        known: torch.Tensor,
+        num_columns: int,
+        device: torch.device,
+    ) -> "_Group":
+        """The sums for a set of known properties, which are zero at first."""
+        groups = self._groups.setdefault(symmetry, {})
+        key = known.numpy().tobytes()
+        if key not in groups:
+            groups[key] = _Group(known, num_columns, device)
+        return groups[key]
+
+    def _in_order(self, symmetry: str) -> List["_Group"]:
+        """The sums of a symmetry, in the same order in all processes."""
+        groups = self._groups.get(symmetry, {})
+        return [groups[key] for key in sorted(groups)]
+
+    def join(self, processes: Processes) -> None:
+        """Add up the sums of all processes."""
+        present = [
+            (symmetry, group.known, len(group.xx))
+            for symmetry in self._groups
+            for group in self._in_order(symmetry)
+        ]
+        for sizes, groups in processes.gather((self.sizes, present)):
+            self.sizes.update(sizes)
+            for symmetry, known, num_columns in groups:
+                self._group(symmetry, known, num_columns, processes.device)
+        for symmetry in sorted(self._groups):
+            for group in self._in_order(symmetry):
+                group.finish()
+                for total in (group.xx, group.xy, group.yy, group.num_rows):
+                    processes.add_up(total)
+
+    def squares(self, symmetry: str) -> torch.Tensor:
+        """The mean square of every column, ``(columns,)``; empty without equations."""
+        groups = self._in_order(symmetry)
+        if len(groups) == 0:
+            return torch.empty(0, dtype=torch.float64)
+        total = _gram(groups)
+        return total.xx.diagonal() / total.num_rows
+
+    def regressions(self, symmetry: str) -> Iterator[Regression]:
+        """The equations for one symmetry; without those of no samples."""
+        groups = self._in_order(symmetry)
+        if len(groups) == 0:
+            return
+        known = torch.stack([group.known for group in groups])  # (groups, properties)
+        lefts: Dict[bytes, Gram] = {}
+        start = 0
+        for irrep, size in self.sizes[symmetry].items():
+            of_irrep = known[:, start : start + size]
+            sets, set_of = torch.unique(of_irrep, dim=1, return_inverse=True)
+            for number, is_part in enumerate(sets.unbind(1)):
+                if not is_part.any():
+                    continue
+                parts = [groups[n] for n in torch.where(is_part)[0]]
+                key = is_part.numpy().tobytes()
+                if key not in lefts:
+                    lefts[key] = _gram(parts)
+                properties = torch.where(set_of == number)[0]
+                xy = torch.stack([part.xy for part in parts]).sum(0).cpu()
+                yy = torch.stack([part.yy for part in parts]).sum(0).cpu()
+                columns = start + properties
+                right = Products(xy[:, columns], yy[columns])
+                yield Regression(irrep, properties, key, lefts[key], right)
+            start += size
+
+
+class _Group:
+    """Sums over the rows of which the same properties are known.
+
+    :param known: which properties, ``(properties,)``, on the CPU.
+    :param num_columns: number of columns of the left sides.
+    :param device: where to add up.
+    """
+
+    def __init__(
+        self, known: torch.Tensor, num_columns: int, device: torch.device
+    ) -> None:
+        self.known = known
+        zero = torch.zeros((), dtype=torch.float64, device=device)
+        self.xx = zero.new_zeros(num_columns, num_columns)
+        self.xy = zero.new_zeros(num_columns, len(known))
+        self.yy = zero.new_zeros(len(known))
+        self.num_rows = zero.new_zeros(1)
+        self._waiting: List[Tuple[torch.Tensor, torch.Tensor]] = []
+
+    def add(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        """Add rows.
+
+        :param x: left sides, ``(rows, columns)``
+        :param y: right sides, ``(rows, properties)``
+        """
+        self._waiting.append((x, torch.where(self.known.to(y.device), y, 0.0)))
+        if sum(len(x) for x, _ in self._waiting) > ROWS_AT_A_TIME:
+            self.finish()
+
+    def finish(self) -> None:
+        """Add up what is waiting."""
+        if len(self._waiting) > 0:
+            x, y = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
+            self._waiting = []
+            self.xx += x.T @ x
+            self.xy += x.T @ y
+            self.yy += y.square().sum(0)
+            self.num_rows += len(x)
+
+
+def _gram(groups: List[_Group]) -> Gram:
+    """The left sides of some groups together, on the CPU."""
+    total = groups[0].xx.cpu()
+    for group in groups[1:]:
+        total = total + group.xx.cpu()
+    return Gram(total, int(sum(group.num_rows for group in groups)))
