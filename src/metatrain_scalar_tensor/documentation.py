@@ -335,11 +335,11 @@ class TrainerHypers(TypedDict):
     grows with the third power: 3000 take about 10 s, 6000 about 80 s."""
     solve_memory: PositiveFloat = 2.0
     """Memory, in GiB, for the equations that are solved at a time; the solution needs
-    two to four times as much. Those with at most ``max_equations`` weights are added
-    up, and take no more memory for more data. If those of all targets and irreps are
-    more, the data are passed through several times. Of irreps with more weights, and of
-    the validation set, structures, atoms or pairs are chosen at random if it is not
-    enough."""
+    two to four times as much. Where equations outnumber weights they are added up,
+    which takes the same memory for any number of structures. If those of all targets
+    and irreps are more, the data are passed through several times. If those of one
+    irrep are, or the equations of the validation set, some structures, atoms or pairs
+    are chosen at random."""
     num_ensemble_members: Annotated[int, Field(ge=0, le=1024)] = 0
     """Number of members of the ensembles that give uncertainties, for all targets: the
     last weights of every member are drawn from the posterior distribution of the same

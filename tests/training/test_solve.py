@@ -19,7 +19,12 @@ from helpers import assert_same, molecules, predict
 from metatrain_scalar_tensor.training.processes import Processes
 from metatrain_scalar_tensor.training.solve import ridge as ridge_of_solve
 from metatrain_scalar_tensor.training.solve.conjugate import LargeRidge
-from metatrain_scalar_tensor.training.solve.equations import Gram, Products
+from metatrain_scalar_tensor.training.solve.equations import (
+    Gram,
+    LargeLeft,
+    LargeRight,
+    Products,
+)
 from metatrain_scalar_tensor.training.solve.ridge import (
     STRENGTHS,
     TallRidge,
@@ -83,30 +88,44 @@ def test_cross_validation_tells_noise_from_exact_data():
     assert noise.strength > 1e-2 > exact.strength
 
 
+def large(x, y, number, is_summed):
+    """Both sides of many equations, of which ``number`` are chosen at random."""
+    chosen = torch.randperm(len(x))[:number]
+    left = LargeLeft(Gram.of(x) if is_summed else x, x[chosen])
+    return left, LargeRight(Products.of(x, y), y[chosen])
+
+
+@pytest.mark.parametrize("is_summed", [True, False])
 @pytest.mark.parametrize("number", [20, 45])
-def test_conjugate_gradients_reach_the_solution_for_all_rows(number):
+def test_conjugate_gradients_reach_the_solution_for_all_rows(number, is_summed):
     torch.manual_seed(0)
     decay = torch.logspace(0, -3, 50).double()
     x, y = torch.randn(300, 50).double() * decay, torch.randn(300, 2).double()
     scales = 0.5 + torch.rand(50).double()
-    ridge = LargeRidge(x, scales, number)
-    solution = ridge.solve(y)
+    left, right = large(x, y, number, is_summed)
+    ridge = LargeRidge(left, scales)
+    solution = ridge.solve(right)
     alpha = solution.strength * ridge.of_chosen.squares.max()
     square = x.T @ x + alpha * torch.diag(scales**-2)
     expected = torch.linalg.solve(square, x.T @ y)
     torch.testing.assert_close(solution.weights, expected, atol=1e-7, rtol=1e-7)
+    rest = ridge.rest(right, solution.weights)
+    expected = (y - x @ solution.weights).square().mean(0)
+    torch.testing.assert_close(ridge.mean_squares(rest), expected)
 
 
-def test_all_rows_are_better_than_some_for_other_data():
+@pytest.mark.parametrize("is_summed", [True, False])
+def test_all_rows_are_better_than_some_for_other_data(is_summed):
     torch.manual_seed(0)
     decay = torch.logspace(0, -3, 200).double()
     x, others = [torch.randn(n, 200).double() * decay for n in (1000, 500)]
     w = torch.randn(200, 3).double()
     y = x @ w + 0.01 * torch.randn(1000, 3).double()
-    ridge = LargeRidge(x, torch.ones(200).double(), 100)
+    left, right = large(x, y, 100, is_summed)
+    ridge = LargeRidge(left, torch.ones(200).double())
     validation = (others, others @ w)
-    some = ridge.of_chosen.solve(y[ridge.chosen], validation)
-    solution = ridge.solve(y, validation)
+    some = ridge.of_chosen.solve(right.chosen, validation)
+    solution = ridge.solve(right, validation)
     found = (others @ solution.weights - validation[1]).square().sum()
     assert solution.error == pytest.approx(float(found))
     exact = solve(x, y, validation)
@@ -335,7 +354,10 @@ def test_sums_have_the_equations_of_rows():
     """With properties that are known for the same, for other and for no samples."""
     torch.manual_seed(0)
     name = "lambda_1_sigma_1"
-    rows, sums = Rows([name], max_numbers=10**6, max_columns=100), Sums([name])
+    rows, sums = (
+        Rows([name], max_numbers=10**6, max_equations=100),
+        Sums([name], 100, 100),
+    )
     for _ in range(5):
         x = torch.randn(40, 3, 12).double()
         y = {
@@ -361,6 +383,17 @@ def test_sums_have_the_equations_of_rows():
     for key, regression in expected.items():
         torch.testing.assert_close(found[key].left, regression.left)
         torch.testing.assert_close(found[key].right, regression.right)
+    # with too many columns, random rows are kept besides
+    wide = Sums([name], max_columns=10, num_random=30)
+    wide.add({name: (x, y)})
+    for regression in wide.regressions(name):
+        chosen = regression.left.chosen
+        assert 15 <= len(chosen) <= 30 and chosen.shape[1] == 12
+        of_all = x.flatten(0, 1)
+        matches = (chosen.unsqueeze(1) == of_all).all(2)
+        assert (matches.sum(1) == 1).all()
+        of_irrep = y[regression.irrep].flatten(0, 1)[:, regression.properties]
+        assert torch.equal(of_irrep[matches.int().argmax(1)], regression.right.chosen)
     keys = [{key: r.samples for key, r in of.items()} for of in (found, expected)]
     for of in keys:  # those of all samples share their left sides
         assert of[(0, 0), 3] == of[(1, 2), 0] and len(set(of.values())) == 3
@@ -382,7 +415,7 @@ def test_narrow_equations_of_many_samples_need_little_memory(caplog):
 
 
 def test_only_as_many_samples_are_kept_as_there_is_room_for():
-    rows = Rows(["lambda_1_sigma_1"], max_numbers=20_000, max_columns=100)
+    rows = Rows(["lambda_1_sigma_1"], max_numbers=20_000, max_equations=100)
     number = 0
     for _ in range(50):
         chosen = rows.choose(20)

@@ -40,7 +40,7 @@ def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
         for name, head in heads.items()
     }
     for part in parts_of(fit, heads):
-        _solve_part(part, heads, fit.hypers["max_equations"])
+        _solve_part(part, heads)
         del part  # before there is the next one
     for head in heads.values():
         fit.processes.share(head)
@@ -91,13 +91,13 @@ def _error(name: str, results: Dict[str, float]) -> float:
     return sum(of_values) * math.prod(of_gradients)
 
 
-def _solve_part(part: Part, heads: Dict[str, TargetHead], max_equations: int) -> None:
+def _solve_part(part: Part, heads: Dict[str, TargetHead]) -> None:
     """Solve the equations that are in memory."""
     for name, of_kinds in part.training.items():
         of_kinds_and_others = zip(of_kinds, part.validation[name], strict=True)
         for kind, (training, others) in enumerate(of_kinds_and_others):
             for equations in training:
-                _solve_target(name, heads[name], kind, equations, others, max_equations)
+                _solve_target(name, heads[name], kind, equations, others)
 
 
 def _solve_target(
@@ -106,14 +106,11 @@ def _solve_target(
     kind: int,
     training: Equations,
     validation: Rows,
-    max_equations: int,
 ) -> None:
     """Solve for all irreps of one kind of centers, symmetry by symmetry."""
     for symmetry in training.symmetries:
         solutions: List[Solution] = []
-        for problem in problems_of(
-            head, kind, symmetry, training, validation, max_equations
-        ):
+        for problem in problems_of(head, kind, symmetry, training, validation):
             present = get_weights(problem.place, problem.properties)
             solution = _best_solution(problem, present)
             set_weights(problem.place, problem.properties, solution.weights)

@@ -1,9 +1,10 @@
 """Ridge regression with more rows than can be decomposed: conjugate gradients."""
 
-from typing import Optional, Tuple
+from typing import Callable, Optional, Tuple
 
 import torch
 
+from .equations import Gram, LargeLeft, LargeRight
 from .ridge import Solution, Solver, WideRidge
 
 
@@ -16,63 +17,70 @@ TOLERANCE = 1e-8  # of residuals without other data, relative to the first ones
 class LargeRidge(Solver):
     """Ridge regression with rows and columns that are too many for eigenvectors.
 
-    It is solved for a random choice of rows, from where :func:`refine` goes on with all
-    of them. The posterior is that of the chosen rows.
+    It is solved for random rows, from where :func:`refine` goes on with all of them.
+    The posterior is that of the random ones.
 
-    :param x: float64, ``(rows, columns)``
+    :param left: left sides, with fewer random rows than columns.
     :param scales: as those of :class:`Ridge`.
-    :param number: how many rows to choose, fewer than columns.
     """
 
-    def __init__(self, x: torch.Tensor, scales: torch.Tensor, number: int) -> None:
-        generator = torch.Generator().manual_seed(0)
-        order = torch.randperm(len(x), generator=generator)
-        self.chosen = order[:number].sort().values
-        self.of_chosen = WideRidge(x[self.chosen], scales)
-        self.x = x  # not a copy
+    def __init__(self, left: LargeLeft, scales: torch.Tensor) -> None:
+        self.all, self.chosen = left
+        self.of_chosen = WideRidge(self.chosen, scales)
         self.scales = scales
-        self.num_rows = len(x)
+        self.num_rows = (
+            self.all.num_rows if isinstance(self.all, Gram) else len(self.all)
+        )
         self.num_normal = self.of_chosen.num_normal
+
+    def _times(self, w: torch.Tensor) -> torch.Tensor:
+        """:math:`X^T X w`"""
+        if isinstance(self.all, Gram):
+            return self.all.xx @ w
+        return self.all.T @ (self.all @ w)
 
     def solve(
         self,
-        y: torch.Tensor,
+        y: LargeRight,
         validation: Optional[Tuple[torch.Tensor, torch.Tensor]] = None,
     ) -> Solution:
-        """Choose the strength with the chosen rows, and solve with all.
+        """Choose the strength with the random rows, and solve with all.
 
-        :param y: all properties, ``(rows, properties)``
+        :param y: right sides of all properties.
         :param validation: other rows ``(other rows, columns)`` and their properties.
         :return: the weights; without other data, the error is that of the choice.
         """
-        first = self.of_chosen.solve(y[self.chosen], validation)
+        first = self.of_chosen.solve(y.chosen, validation)
         squares, vectors = self.of_chosen.eigen()
         alpha = first.strength * self.of_chosen.squares.max()
         if validation is not None:
             alpha = RIDGE_OF_ALL * alpha
-        eigen = (squares * (len(y) / len(self.chosen)), vectors)
-        w = refine(self.x, y, first.weights, alpha, self.scales, eigen, validation)
+        eigen = (squares * (self.num_rows / len(self.chosen)), vectors)
+        w = refine(
+            self._times, y.all.xy, first.weights, alpha, self.scales, eigen, validation
+        )
         error = first.error
         if validation is not None:
             error = float((validation[0] @ w - validation[1]).square().sum())
         return first._replace(weights=w, error=error)
 
-    def rest(self, y: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    def rest(self, y: LargeRight, weights: torch.Tensor) -> LargeRight:
         """What is left: :meth:`Solver.rest`."""
-        return y - self.x @ weights
+        products = y.all.rest(self._times(weights), weights)
+        return LargeRight(products, y.chosen - self.chosen @ weights)
 
-    def mean_squares(self, y: torch.Tensor) -> torch.Tensor:
+    def mean_squares(self, y: LargeRight) -> torch.Tensor:
         """The mean squares of right sides: :meth:`Solver.mean_squares`."""
-        return y.square().mean(0)
+        return y.all.yy.clamp(min=0.0) / self.num_rows
 
     def draw(self, strength: float, normal: torch.Tensor) -> torch.Tensor:
-        """Draw weights for the chosen rows: :meth:`Solver.draw`."""
+        """Draw weights for the random rows: :meth:`Solver.draw`."""
         return self.of_chosen.draw(strength, normal)
 
 
 def refine(
-    x: torch.Tensor,
-    y: torch.Tensor,
+    times: Callable[[torch.Tensor], torch.Tensor],
+    xy: torch.Tensor,
     w: torch.Tensor,
     alpha: torch.Tensor,
     scales: torch.Tensor,
@@ -92,8 +100,8 @@ def refine(
     <https://arxiv.org/abs/2110.02820>`_). The weights with the smallest error on other
     data are taken, or with the smallest residual of the equations.
 
-    :param x: left sides, ``(rows, columns)``
-    :param y: right sides, ``(rows, properties)``
+    :param times: multiplies with :math:`X^T X`.
+    :param xy: :math:`X^T y`, ``(columns, properties)``
     :param w: weights to start from, ``(columns, properties)``
     :param alpha: the ridge, of weights divided by the scales.
     :param scales: factors of the columns, ``(columns,)``
@@ -115,13 +123,13 @@ def refine(
 
     scales = scales.unsqueeze(1)
     v = w / scales
-    residual = scales * (x.T @ (y - x @ w)) - alpha * v
+    residual = scales * (xy - times(w)) - alpha * v
     best, smallest, since = w, error(), 0
     end = 0.0 if validation is not None else TOLERANCE**2 * smallest
     z = conditioned(residual)
     direction, product = z, (residual * z).sum(0)
     for _ in range(MAX_STEPS):
-        image = scales * (x.T @ (x @ (scales * direction))) + alpha * direction
+        image = scales * times(scales * direction) + alpha * direction
         # 0 / 0 for properties that are solved exactly
         step = torch.nan_to_num(product / (direction * image).sum(0))
         v, residual = v + step * direction, residual - step * image

@@ -46,7 +46,6 @@ def draw_ensembles(model: ScalarTensor, fit: Fit, number: int) -> None:
     heads = solvable_heads(model)
     draws = _Draws(
         number,
-        fit.hypers["max_equations"],
         torch.Generator().manual_seed(0),  # the same in every process
     )
     drawn: Set[str] = set()  # targets with symmetries in earlier parts
@@ -69,7 +68,6 @@ class _Draws(NamedTuple):
 
     number: int
     """Of members"""
-    max_equations: int
     generator: torch.Generator
 
 
@@ -118,9 +116,7 @@ def _draw_ensemble(
             _set_zero(head, kind, symmetry)
             continue
         factors: List[float] = []
-        for problem in problems_of(
-            head, kind, symmetry, training, validation, draws.max_equations
-        ):
+        for problem in problems_of(head, kind, symmetry, training, validation):
             known = None
             if symmetry in values.x:
                 irrep = (problem.place.block, problem.place.irrep)

@@ -41,6 +41,35 @@ class Products(NamedTuple):
         """Add up rows, ``(rows, columns)`` and ``(rows, properties)``."""
         return cls(x.T @ y, y.square().sum(0))
 
+    def rest(self, times: torch.Tensor, weights: torch.Tensor) -> "Products":
+        """Those of :math:`y - X w`, given :math:`X^T X w` and :math:`w`."""
+        xy = self.xy - times
+        return Products(xy, self.yy - (weights * (self.xy + xy)).sum(0))
+
+
+class LargeLeft(NamedTuple):
+    """Left sides with too many rows and columns for eigenvectors."""
+
+    all: Union[torch.Tensor, Gram]
+    """All rows, ``(rows, columns)``, or their sums"""
+    chosen: torch.Tensor
+    """Random ones, ``(chosen rows, columns)``"""
+
+
+class LargeRight(NamedTuple):
+    """Right sides of the same equations."""
+
+    all: Products
+    """Sums over all rows"""
+    chosen: torch.Tensor
+    """Those of the random rows, ``(chosen rows, properties)``"""
+
+
+Left = Union[torch.Tensor, Gram, LargeLeft]
+"""``(rows, columns)`` with fewer rows than columns, or of more rows"""
+Right = Union[torch.Tensor, Products, LargeRight]
+"""``(rows, properties)``, or of more rows"""
+
 
 class Regression(NamedTuple):
     """Properties of an irrep that are known for the same samples."""
@@ -51,10 +80,10 @@ class Regression(NamedTuple):
     """Numbers of the properties"""
     samples: bytes
     """Tells for which samples; the left sides are the same for the same ones"""
-    left: Union[torch.Tensor, Gram]
-    """:math:`X`, ``(rows, columns)``, or :math:`X^T X`"""
-    right: Union[torch.Tensor, Products]
-    """:math:`y`, ``(rows, properties)``, or :math:`X^T y`"""
+    left: Left
+    """:math:`X`, or its products"""
+    right: Right
+    """:math:`y`, or its products: :class:`Products` for a :class:`Gram`"""
 
 
 class Equations(ABC):

@@ -58,12 +58,15 @@ def parts_of(
 
 def _part(fit: Fit, heads: Mapping[str, Any], one: Pass, with_values: bool) -> Part:
     """Set up what belongs to a pass."""
-    max_columns = fit.hypers["max_equations"]
-    max_numbers = one.max_numbers // fit.processes.world_size
+    max_equations, number = fit.hypers["max_equations"], fit.processes.world_size
+    max_numbers = one.max_numbers // number
     names = {**one.added_up, **one.kept}
 
     def rows(symmetries: List[str]) -> Rows:
-        return Rows(symmetries, max_numbers, max_columns)
+        return Rows(symmetries, max_numbers, max_equations)
+
+    def sums(symmetries: List[str]) -> Sums:
+        return Sums(symmetries, max_equations, max_equations // number)
 
     training: Dict[str, EquationsOfKinds] = {}
     validation: Dict[str, List[Rows]] = {}
@@ -72,7 +75,7 @@ def _part(fit: Fit, heads: Mapping[str, Any], one: Pass, with_values: bool) -> P
         summed, kept = one.added_up.get(name, []), one.kept.get(name, [])
         kinds = range(heads[name].coefficients.num_kinds)
         training[name] = [
-            [part for part in (Sums(summed), rows(kept)) if part.symmetries]
+            [part for part in (sums(summed), rows(kept)) if part.symmetries]
             for _ in kinds
         ]
         validation[name] = [rows(summed + kept) for _ in kinds]
@@ -122,27 +125,24 @@ def _num_components(fit: Fit, data: AllBatches) -> int:
 class _Size(NamedTuple):
     """The left sides of a target for one symmetry, as estimated."""
 
-    num_columns: int
     rows: float
     """Numbers in all rows"""
     sums: float
-    """Numbers in the sums"""
+    """Numbers in the sums, and in the random rows that are kept besides"""
 
 
 def _plan(fit: Fit, heads: Mapping[str, Any]) -> List[Pass]:
     """Divide the equations into passes, by the sizes of the first batches.
 
-    Those that take less memory when they are added up are, unless there are too many
-    columns for eigenvectors. Of other symmetries that are too large for a pass of their
-    own, samples are left out.
+    Those that take less memory when they are added up are. Of symmetries that are too
+    large for a pass of their own, samples are left out.
     """
     memory = int(fit.hypers["solve_memory"] * NUMBERS_IN_GIB)
     passes: List[Pass] = []
     free = 0.0
     for name, sizes in _sizes(fit, heads).items():
         for symmetry, size in sizes.items():
-            is_narrow = size.num_columns <= fit.hypers["max_equations"]
-            is_added_up = is_narrow and size.sums <= min(size.rows, memory)
+            is_added_up = size.sums <= min(size.rows, memory)
             numbers = size.sums if is_added_up else size.rows
             if numbers > memory:
                 logging.info(
@@ -171,7 +171,7 @@ def _sizes(fit: Fit, heads: Mapping[str, Any]) -> Dict[str, Dict[str, _Size]]:
     data, _ = fit.loaders.for_solve(is_shared=False)
     first = {
         name: [
-            Rows(head.basis_names, NUMBERS_IN_GIB, 0)
+            Rows(head.basis_names, NUMBERS_IN_GIB, fit.hypers["max_equations"])
             for _ in range(head.coefficients.num_kinds)
         ]
         for name, head in heads.items()
@@ -207,7 +207,10 @@ def _size(of_kinds: List[Rows], symmetry: str, factor: float) -> _Size:
         num_rows += len(x)
         known = [rows.right(symmetry, irrep).isfinite() for irrep in rows.y[symmetry]]
         num_sets += len(torch.unique(torch.cat(known, dim=1), dim=0))
-    num_sets = max(num_sets, len(of_kinds))
+    num_random = 0
+    if num_columns > of_kinds[0].max_equations:
+        num_random = len(of_kinds) * of_kinds[0].max_equations
     return _Size(
-        num_columns, factor * num_rows * num_columns, num_sets * num_columns**2.0
+        rows=factor * num_rows * num_columns,
+        sums=(float(num_sets) * num_columns + num_random) * num_columns,
     )

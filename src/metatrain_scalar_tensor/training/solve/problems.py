@@ -1,12 +1,12 @@
 """The ridge regressions of a target: which equations are solved together."""
 
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import torch
 
 from .collect import SCALARS
 from .conjugate import LargeRidge
-from .equations import Equations, Gram
+from .equations import Equations, Gram, LargeLeft, Left
 from .ridge import Solver, TallRidge, WideRidge
 from .rows import Rows
 from .weights import Place
@@ -46,7 +46,6 @@ def problems_of(
     symmetry: str,
     training: Equations,
     validation: Rows,
-    max_equations: int,
 ) -> Iterator[Problem]:
     """The regressions for the irreps of one symmetry, which have the same left sides.
 
@@ -57,8 +56,6 @@ def problems_of(
     :param symmetry: the symmetry.
     :param training: equations of the training set.
     :param validation: equations of the validation set.
-    :param max_equations: of how many equations or weights, whichever are fewer, to take
-        all for eigenvectors.
     """
     squares = training.squares(symmetry)
     if vanishes(squares):
@@ -69,7 +66,7 @@ def problems_of(
     for of_samples in training.regressions(symmetry):
         if of_samples.samples not in solvers:
             solvers[of_samples.samples] = [
-                _solver(of_samples.left, scales, max_equations) for scales in all_scales
+                _solver(of_samples.left, scales) for scales in all_scales
             ]
         others = None
         if len(x_of_others) > 0:
@@ -84,14 +81,12 @@ def problems_of(
         )
 
 
-def _solver(
-    left: Union[torch.Tensor, Gram], scales: torch.Tensor, max_equations: int
-) -> Solver:
-    """The method for as many rows and columns."""
+def _solver(left: Left, scales: torch.Tensor) -> Solver:
+    """The method for such left sides."""
     if isinstance(left, Gram):
         return TallRidge(left, scales)
-    if min(left.shape) > max_equations:
-        return LargeRidge(left, scales, max_equations)
+    if isinstance(left, LargeLeft):
+        return LargeRidge(left, scales)
     return WideRidge(left, scales)
 
 

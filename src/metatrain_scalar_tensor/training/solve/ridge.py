@@ -178,8 +178,7 @@ class TallRidge(Ridge):
 
     def rest(self, y: Products, weights: torch.Tensor) -> Products:
         """What is left: :meth:`Solver.rest`."""
-        xy = y.xy - self.xx @ weights
-        return Products(xy, y.yy - (weights * (y.xy + xy)).sum(0))
+        return y.rest(self.xx @ weights, weights)
 
     def mean_squares(self, y: Products) -> torch.Tensor:
         """The mean squares of right sides: :meth:`Solver.mean_squares`."""

@@ -1,11 +1,21 @@
 """Equations that are kept row by row."""
 
-from typing import Any, Dict, Iterator, List, Tuple, Union
+from typing import Any, Dict, Iterator, List, Tuple
 
 import torch
 
 from ..processes import Processes
-from .equations import Equations, Gram, Products, Regression, Sides
+from .equations import (
+    Equations,
+    Gram,
+    LargeLeft,
+    LargeRight,
+    Left,
+    Products,
+    Regression,
+    Right,
+    Sides,
+)
 
 
 class Rows(Equations):
@@ -13,16 +23,16 @@ class Rows(Equations):
 
     :param symmetries: names of the symmetries.
     :param max_numbers: how many numbers the left sides may have.
-    :param max_columns: how many columns the left sides may have to be added up for a
-        solution, where rows outnumber them.
+    :param max_equations: of how many rows or columns, whichever are fewer, there are
+        eigenvectors.
     """
 
     def __init__(
-        self, symmetries: List[str], max_numbers: int, max_columns: int
+        self, symmetries: List[str], max_numbers: int, max_equations: int
     ) -> None:
         super().__init__(symmetries)
         self.max_numbers = max_numbers
-        self.max_columns = max_columns
+        self.max_equations = max_equations
         self.x: Dict[str, List[torch.Tensor]] = {}
         """For every symmetry, ``(samples, 2λ + 1, tensors · features)``, in parts"""
         self.y: Dict[str, Dict[Tuple[int, int], List[torch.Tensor]]] = {}
@@ -94,7 +104,7 @@ class Rows(Equations):
     def regressions(self, symmetry: str) -> Iterator[Regression]:
         """The equations for one symmetry; without those of no samples."""
         x = self.left(symmetry)
-        lefts: Dict[bytes, Tuple[torch.Tensor, Union[torch.Tensor, Gram]]] = {}
+        lefts: Dict[bytes, Tuple[torch.Tensor, Left]] = {}
         for irrep in self.y.get(symmetry, {}):
             y = self.right(symmetry, irrep)
             known, pattern_of = torch.unique(y.isfinite(), dim=1, return_inverse=True)
@@ -104,15 +114,27 @@ class Rows(Equations):
                 key = rows.numpy().tobytes()
                 if key not in lefts:
                     x_of_rows = x if rows.all() else x[rows]
-                    lefts[key] = (x_of_rows, self._added_up(x_of_rows))
-                x_of_rows, left = lefts[key]
+                    lefts[key] = (x_of_rows, self._left(x_of_rows))
                 properties = torch.where(pattern_of == number)[0]
-                right: Union[torch.Tensor, Products] = y[rows][:, properties]
-                if isinstance(left, Gram):
-                    right = Products.of(x_of_rows, y[rows][:, properties])
+                x_of_rows, left = lefts[key]
+                right = self._right(x_of_rows, y[rows][:, properties], left)
                 yield Regression(irrep, properties, key, left, right)
 
-    def _added_up(self, x: torch.Tensor) -> Union[torch.Tensor, Gram]:
-        """The sum of products of rows that outnumber columns, otherwise the rows."""
-        is_tall = x.shape[1] <= min(len(x), self.max_columns)
-        return Gram.of(x) if is_tall else x
+    def _left(self, x: torch.Tensor) -> Left:
+        """Added up where rows outnumber columns, unless both are too many."""
+        if min(x.shape) > self.max_equations:
+            return LargeLeft(x, x[self._chosen(x)])
+        return Gram.of(x) if len(x) >= x.shape[1] else x
+
+    def _right(self, x: torch.Tensor, y: torch.Tensor, left: Left) -> Right:
+        if isinstance(left, Gram):
+            return Products.of(x, y)
+        if isinstance(left, LargeLeft):
+            return LargeRight(Products.of(x, y), y[self._chosen(x)])
+        return y
+
+    def _chosen(self, x: torch.Tensor) -> torch.Tensor:
+        """As many random rows as there may be eigenvectors."""
+        generator = torch.Generator().manual_seed(0)
+        order = torch.randperm(len(x), generator=generator)
+        return order[: self.max_equations].sort().values

@@ -5,7 +5,16 @@ from typing import Dict, Iterator, List, Tuple
 import torch
 
 from ..processes import Processes
-from .equations import Equations, Gram, Products, Regression, Sides
+from .equations import (
+    Equations,
+    Gram,
+    LargeLeft,
+    LargeRight,
+    Products,
+    Regression,
+    Sides,
+)
+from .rows import Rows
 
 
 ROWS_AT_A_TIME = 1024  # products of few rows would take as long as those of these
@@ -18,10 +27,18 @@ class Sums(Equations):
     that are known for the same samples.
 
     :param symmetries: names of the symmetries.
+    :param max_columns: of how many columns there are eigenvectors.
+    :param num_random: about how many random rows are kept besides if there are more.
     """
 
-    def __init__(self, symmetries: List[str]) -> None:
+    def __init__(
+        self, symmetries: List[str], max_columns: int, num_random: int
+    ) -> None:
         super().__init__(symmetries)
+        self.max_columns = max_columns
+        self.num_random = num_random
+        self.random: Dict[str, Rows] = {}
+        """The random rows of every symmetry, if any"""
         self.sizes: Dict[str, Dict[Tuple[int, int], int]] = {}
         """For every symmetry, block and irrep the number of properties"""
         self._groups: Dict[str, Dict[bytes, _Group]] = {}
@@ -34,6 +51,11 @@ class Sums(Equations):
         """Add the samples of a batch."""
         for symmetry, (x, irreps) in sides.items():
             self.sizes[symmetry] = {irrep: y.shape[2] for irrep, y in irreps.items()}
+            if x.shape[2] > self.max_columns:
+                rows = self._random_rows(symmetry, x.shape[2])
+                chosen = rows.choose(len(x))
+                of_chosen = {irrep: y[chosen] for irrep, y in irreps.items()}
+                rows.add({symmetry: (x[chosen], of_chosen)})
             x = x.flatten(0, 1)  # (rows, columns)
             y = torch.cat(list(irreps.values()), dim=2).flatten(0, 1)
             sets, set_of = torch.unique(y.isfinite(), dim=0, return_inverse=True)
@@ -42,6 +64,13 @@ class Sums(Equations):
                     rows = set_of == number
                     group = self._group(symmetry, known.cpu(), x.shape[1], x.device)
                     group.add(x[rows], y[rows])
+
+    def _random_rows(self, symmetry: str, num_columns: int) -> Rows:
+        """The random rows of a symmetry, none at first."""
+        if symmetry not in self.random:
+            max_numbers = self.num_random * num_columns
+            self.random[symmetry] = Rows([symmetry], max_numbers, self.max_columns)
+        return self.random[symmetry]
 
     def _group(
         self,
@@ -78,6 +107,9 @@ class Sums(Equations):
                 group.finish()
                 for total in (group.xx, group.xy, group.yy, group.num_rows):
                     processes.add_up(total)
+            num_columns = len(self._in_order(symmetry)[0].xx)
+            if num_columns > self.max_columns:
+                self._random_rows(symmetry, num_columns).join(processes)
 
     def squares(self, symmetry: str) -> torch.Tensor:
         """The mean square of every column, ``(columns,)``; empty without equations."""
@@ -110,8 +142,27 @@ class Sums(Equations):
                 yy = torch.stack([part.yy for part in parts]).sum(0).cpu()
                 columns = start + properties
                 right = Products(xy[:, columns], yy[columns])
-                yield Regression(irrep, properties, key, lefts[key], right)
+                x, y = self._random_sides(symmetry, irrep, properties)
+                if len(x) > 0:
+                    left = LargeLeft(lefts[key], x)
+                    yield Regression(irrep, properties, key, left, LargeRight(right, y))
+                else:
+                    yield Regression(irrep, properties, key, lefts[key], right)
             start += size
+
+    def _random_sides(
+        self, symmetry: str, irrep: Tuple[int, int], properties: torch.Tensor
+    ) -> Tuple[torch.Tensor, torch.Tensor]:
+        """Both sides of the random rows that know some properties; without any, none.
+
+        Nor are there any where the known ones are few.
+        """
+        if symmetry not in self.random:
+            return torch.empty(0, 0), torch.empty(0, 0)
+        rows = self.random[symmetry]
+        y = rows.right(symmetry, irrep)[:, properties]
+        known = y.isfinite().all(1)
+        return rows.left(symmetry)[known], y[known]
 
 
 class _Group:
