@@ -14,8 +14,9 @@ import json
 import resource
 import subprocess
 import sys
-from typing import Dict
+from typing import Dict, Sequence
 
+import ase
 import numpy as np
 from water import energy, measure, prediction, water
 
@@ -24,10 +25,11 @@ SIDES = [3, 4, 6, 9, 13, 19]  # molecules along each edge of the box
 NAMES = ["scalar_tensor", "soap_bpnn", "soap_bpnn, legacy: false"]
 
 
-def one(name: str, side: int) -> Dict[str, float]:
-    """Measure in this process."""
-    frame = water(side)
-    step = prediction(name, energy(), frame, gradients=True)
+def measured(
+    name: str, frame: ase.Atoms, atomic_types: Sequence[int] = (1, 8)
+) -> Dict[str, float]:
+    """Measure energy and forces in this process, which must be new."""
+    step = prediction(name, energy(), frame, True, atomic_types)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     [ms] = measure({name: step}, rounds=1).values()
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -44,7 +46,8 @@ def main() -> None:
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(one(arguments.one[0], int(arguments.one[1]))))
+        name, side = arguments.one
+        print(json.dumps(measured(name, water(int(side)))))
         return
     print("| atoms | what | ms | µs / atom | kB / atom |")
     print("|---|---|---|---|---|")

@@ -109,13 +109,13 @@ def set_as_in_tex(formula: ElementTree.Element) -> None:
 
 def add_mathml(self: HTML5Translator, node: nodes.Element, display: str) -> None:
     """Add a formula to a page, or warn, which stops the build."""
-    tex = node.astext()
-    if display == "block" and r"\\" in tex and not tex.strip().startswith(r"\begin"):
+    formula = tex = node.astext().strip()
+    if display == "block" and r"\\" in tex and not tex.startswith(r"\begin"):
         tex = rf"\begin{{split}}{tex}\end{{split}}"
     try:
         self.body.append(mathml(tex, display))
     except ValueError as error:
-        LOGGER.warning("formula: %s in %s", error, node.astext(), location=node)
+        LOGGER.warning("formula: %s in %s", error, formula, location=node)
         self.body.append(self.encode(node.astext()))
 
 
