@@ -83,7 +83,7 @@ class Regression(NamedTuple):
     left: Left
     """:math:`X`, or its products"""
     right: Right
-    """:math:`y`, or its products: :class:`Products` for a :class:`Gram`"""
+    """:math:`y`, or its products, of the kind that belongs to the left sides"""
 
 
 class Equations(ABC):

@@ -58,15 +58,15 @@ def parts_of(
 
 def _part(fit: Fit, heads: Mapping[str, Any], one: Pass, with_values: bool) -> Part:
     """Set up what belongs to a pass."""
-    max_equations, number = fit.hypers["max_equations"], fit.processes.world_size
-    max_numbers = one.max_numbers // number
+    max_equations, world_size = fit.hypers["max_equations"], fit.processes.world_size
+    max_numbers = one.max_numbers // world_size
     names = {**one.added_up, **one.kept}
 
     def rows(symmetries: List[str]) -> Rows:
         return Rows(symmetries, max_numbers, max_equations)
 
     def sums(symmetries: List[str]) -> Sums:
-        return Sums(symmetries, max_equations, max_equations // number)
+        return Sums(symmetries, max_equations, max_equations // world_size)
 
     training: Dict[str, EquationsOfKinds] = {}
     validation: Dict[str, List[Rows]] = {}

@@ -61,9 +61,9 @@ class Sums(Equations):
             sets, set_of = torch.unique(y.isfinite(), dim=0, return_inverse=True)
             for number, known in enumerate(sets):
                 if known.any():
-                    rows = set_of == number
+                    is_one = set_of == number
                     group = self._group(symmetry, known.cpu(), x.shape[1], x.device)
-                    group.add(x[rows], y[rows])
+                    group.add(x[is_one], y[is_one])
 
     def _random_rows(self, symmetry: str, num_columns: int) -> Rows:
         """The random rows of a symmetry, none at first."""
@@ -87,8 +87,10 @@ class Sums(Equations):
         return groups[key]
 
     def _in_order(self, symmetry: str) -> List["_Group"]:
-        """The sums of a symmetry, in the same order in all processes."""
+        """The finished sums of a symmetry, in the same order in all processes."""
         groups = self._groups.get(symmetry, {})
+        for group in groups.values():
+            group.finish()
         return [groups[key] for key in sorted(groups)]
 
     def join(self, processes: Processes) -> None:
@@ -104,10 +106,9 @@ class Sums(Equations):
                 self._group(symmetry, known, num_columns, processes.device)
         for symmetry in sorted(self._groups):
             for group in self._in_order(symmetry):
-                group.finish()
                 for total in (group.xx, group.xy, group.yy, group.num_rows):
                     processes.add_up(total)
-            num_columns = len(self._in_order(symmetry)[0].xx)
+                num_columns = len(group.xx)
             if num_columns > self.max_columns:
                 self._random_rows(symmetry, num_columns).join(processes)
 
