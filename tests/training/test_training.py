@@ -28,9 +28,17 @@ from processes import TIMEOUT, free_port, start_training
 pytestmark = pytest.mark.usefixtures("in_temporary_folder")
 
 
-def test_restart_is_exact(tmp_path):
+@pytest.mark.parametrize("intensive", [{}, {"mtt::alpha": "volume"}], ids=str)
+def test_restart_is_exact(intensive, tmp_path):
     """An interrupted and restarted run gives the same bits as an uninterrupted one."""
+    frames = molecules(20)
+    for i, frame in enumerate(frames):
+        frame.set_cell([8.0 + 0.1 * i] * 3)
+        frame.pbc = True
+    ase.io.write("data.xyz", frames)
     options = write_options(
+        systems="data.xyz",
+        architecture__model__intensive=intensive,
         architecture__training={
             "num_epochs": 4,
             "checkpoint_interval": 1,
