@@ -95,15 +95,20 @@ def test_custom_outputs_along_a_trajectory(trained):
     )
 
 
-def dependencies(name, found):
-    """A package with all that it requires."""
+def dependencies(name, found, extra=""):
+    """A package with all that it requires, by its name and that of an extra, if any.
+
+    PyTorch for GPUs requires extras of a package that collects those of CUDA.
+    """
     distribution = importlib.metadata.distribution(name)
-    if distribution.name not in found:
-        found[distribution.name] = distribution
+    if (distribution.name, extra) not in found:
+        found[distribution.name, extra] = distribution
         for line in distribution.requires or []:
             requirement = Requirement(line)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                dependencies(requirement.name, found)
+            marker = requirement.marker
+            if marker is None or marker.evaluate({"extra": extra}):
+                for wanted in ["", *requirement.extras]:
+                    dependencies(requirement.name, found, wanted)
     return found
 
 
@@ -117,7 +122,8 @@ def test_exported_model_is_one_file_that_needs_no_other_package(trained, tmp_pat
     assert not list(tmp_path.glob("extensions/**/*"))
     python = make_environment(tmp_path / "venv")
     [site_packages] = (tmp_path / "venv" / "lib").glob("python*/site-packages")
-    packages = dependencies("ase", dependencies("metatomic-ase", {}))
+    found = dependencies("ase", dependencies("metatomic-ase", {}))
+    packages = {name: package for (name, _), package in found.items()}
     assert not {"featomic", "metatrain", "metatrain-scalar-tensor"} & packages.keys()
     for package in packages.values():
         for file in package.files:

@@ -44,7 +44,7 @@ def test_restart_is_exact(intensive, tmp_path):
             "checkpoint_interval": 1,
             "ema_decay": 0.9,
             "solve_heads": True,
-        }
+        },
     )
     whole = train_in(tmp_path / "whole", options)
     restarted = train_in(
