@@ -136,7 +136,8 @@ def _best_solution(problem: Problem, present: torch.Tensor) -> Solution:
     """The solution with the smallest error.
 
     What is penalised are the weights or, as another candidate, their difference from
-    the present ones, which is what is left to learn after a training.
+    the present ones, which is what is left to learn after a training. Random ones,
+    whose predictions are worse than zero, are no such candidate.
 
     :param problem: the equations.
     :param present: the present weights, ``(columns, properties)``
@@ -144,8 +145,11 @@ def _best_solution(problem: Problem, present: torch.Tensor) -> Solution:
     y, others = problem.y, problem.others
     candidates = [ridge.solve(y, others) for ridge in problem.solvers]
     if others is not None:  # cross validation can't compare weights that saw the data
-        of_others = (others[0], others[1] - others[0] @ present)
-        for ridge in problem.solvers:
-            change = ridge.solve(ridge.rest(y, present), of_others)
-            candidates.append(change._replace(weights=present + change.weights))
+        rest_of_others = others[1] - others[0] @ present
+        if rest_of_others.square().sum() < others[1].square().sum():
+            for ridge in problem.solvers:
+                rest = ridge.rest(y, present)
+                change = ridge.solve(rest, (others[0], rest_of_others))
+                weights = present + change.weights
+                candidates.append(change._replace(weights=weights))
     return min(candidates, key=lambda solution: solution.error)

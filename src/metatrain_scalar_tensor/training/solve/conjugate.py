@@ -51,7 +51,7 @@ class LargeRidge(Solver):
         :return: the weights; without other data, the error is that of the choice.
         """
         first = self.of_chosen.solve(y.chosen, validation)
-        squares, vectors = self.of_chosen.eigen()
+        squares, vectors = self.of_chosen.eigen
         alpha = first.strength * self.of_chosen.squares.max()
         if validation is not None:
             alpha = RIDGE_OF_ALL * alpha

@@ -60,7 +60,7 @@ def problems_of(
     squares = training.squares(symmetry)
     if vanishes(squares):
         return
-    x_of_others = validation.left(symmetry)
+    others = _Others(validation, symmetry)
     all_scales = _scales(squares, head.coefficients.weight.shape[1], symmetry)
     solvers: Dict[bytes, List[Solver]] = {}
     for of_samples in training.regressions(symmetry):
@@ -68,17 +68,44 @@ def problems_of(
             solvers[of_samples.samples] = [
                 _solver(of_samples.left, scales) for scales in all_scales
             ]
-        others = None
-        if len(x_of_others) > 0:
-            y_of_others = validation.right(symmetry, of_samples.irrep)
-            others = _known_rows(x_of_others, y_of_others[:, of_samples.properties])
         yield Problem(
             Place(head, *of_samples.irrep, kind),
             of_samples.properties,
             solvers[of_samples.samples],
             of_samples.right,
-            others,
+            others.known(of_samples.irrep, of_samples.properties),
         )
+
+
+class _Others:
+    """The equations of the validation set for one symmetry.
+
+    The left sides for the same samples are the same tensor, for which solvers look.
+
+    :param rows: those of all symmetries.
+    :param symmetry: the symmetry.
+    """
+
+    def __init__(self, rows: Rows, symmetry: str) -> None:
+        self.rows = rows
+        self.symmetry = symmetry
+        self.x = rows.left(symmetry)
+        self._x_of: Dict[bytes, torch.Tensor] = {}
+
+    def known(
+        self, irrep: Tuple[int, int], properties: torch.Tensor
+    ) -> Optional[Tuple[torch.Tensor, torch.Tensor]]:
+        """The equations whose right sides are known; ``None`` if there are none."""
+        if len(self.x) == 0:
+            return None
+        y = self.rows.right(self.symmetry, irrep)[:, properties]
+        known = y.isfinite().all(1)
+        if not known.any():
+            return None
+        key = known.numpy().tobytes()
+        if key not in self._x_of:
+            self._x_of[key] = self.x[known]
+        return self._x_of[key], y[known]
 
 
 def _solver(left: Left, scales: torch.Tensor) -> Solver:
@@ -107,11 +134,3 @@ def _scales(
     is_feature = torch.arange(len(ones)) < num_features
     ratio = (squares[~is_feature].sum() / squares[is_feature].sum()).sqrt()
     return [torch.where(is_feature, balance * ratio, 1.0) for balance in BALANCES]
-
-
-def _known_rows(
-    x: torch.Tensor, y: torch.Tensor
-) -> Optional[Tuple[torch.Tensor, torch.Tensor]]:
-    """The equations whose right sides are known; ``None`` if there are none."""
-    known = y.isfinite().all(1)
-    return (x[known], y[known]) if known.any() else None

@@ -1,6 +1,7 @@
 """Ridge regression for many strengths of the ridge at once."""
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any, List, NamedTuple, Optional, Tuple
 
 import torch
@@ -91,6 +92,7 @@ class Ridge(Solver):
         self.num_rows = num_rows
         squares, self.vectors = torch.linalg.eigh(gram)
         self.squares = squares.clamp(min=0.0)  # (rank,), below are rounding errors
+        self._seen: Optional[Tuple[torch.Tensor, torch.Tensor]] = None
 
     @abstractmethod
     def _projected(self, y: Any) -> torch.Tensor:
@@ -109,6 +111,15 @@ class Ridge(Solver):
     @abstractmethod
     def _weights(self, w: torch.Tensor) -> torch.Tensor:
         """Weights of the scaled columns from those of eigenvectors."""
+
+    def _others(self, x: torch.Tensor) -> torch.Tensor:
+        """Other left sides for weights of eigenvectors, kept for the next call.
+
+        They are the same for all irreps, and take longer than a solution.
+        """
+        if self._seen is None or self._seen[0] is not x:
+            self._seen = (x, self._on_vectors(x * self.scales))
+        return self._seen[1]
 
     def solve(
         self, y: Any, validation: Optional[Tuple[torch.Tensor, torch.Tensor]] = None
@@ -131,7 +142,7 @@ class Ridge(Solver):
         num_parameters = (squares / (squares + alphas)).sum(0)  # (strengths,)
         errors: List[torch.Tensor] = []
         if validation is not None:
-            others = self._on_vectors(validation[0] * self.scales)
+            others = self._others(validation[0])
         for alpha, number in zip(alphas, num_parameters):
             w = t / (squares + alpha)
             if validation is not None:
@@ -232,6 +243,7 @@ class WideRidge(Ridge):
         """The mean squares of right sides: :meth:`Solver.mean_squares`."""
         return y.square().mean(0)
 
+    @cached_property
     def eigen(self) -> Tuple[torch.Tensor, torch.Tensor]:
         """The eigenvalues and eigenvectors of :math:`X^T X` that are not zero.
 
