@@ -10,7 +10,8 @@ from .ridge import Solution, Solver, WideRidge
 
 RIDGE_OF_ALL = 0.1  # relative to that for the chosen rows, as steps end early
 MAX_STEPS = 100
-PATIENCE = 8  # steps without a smaller error
+PATIENCE = 8  # steps without progress
+PROGRESS = 1e-3  # by how much, relatively, the error must decrease
 TOLERANCE = 1e-8  # of residuals without other data, relative to the first ones
 
 
@@ -137,7 +138,8 @@ def refine(
         present = error()
         since += 1
         if present < smallest:
-            best, smallest, since = w, present, 0
+            since = 0 if present < (1.0 - PROGRESS) * smallest else since
+            best, smallest = w, present
         if smallest <= end or since == PATIENCE:
             break
         z = conditioned(residual)
