@@ -65,7 +65,7 @@ def test_calibrated_variances_are_those_of_new_data(num_columns):
     ridge, y = solver_of(*training)
     solution = ridge.solve(y, validation)
     normal = torch.randn(ridge.num_normal, 500, generator=generator).double()
-    delta = ridge.draw(solution.strength, normal)
+    delta = ridge.draw(float(solution.strengths[0]), normal)
     errors = [x @ solution.weights[:, 0] - y[:, 0] for x, y in (validation, test)]
     factor = calibrate(errors[0], validation[0] @ delta, 1)
     variances = factor**2 * (test[0] @ delta).square().mean(1)
@@ -84,7 +84,9 @@ def test_cross_validation_finds_the_same_factor():
     solution = ridge.solve(y)
     normal = torch.randn(ridge.num_normal, 500, generator=generator).double()
     errors = test[0] @ solution.weights[:, 0] - test[1][:, 0]
-    expected = calibrate(errors, test[0] @ ridge.draw(solution.strength, normal), 1)
+    expected = calibrate(
+        errors, test[0] @ ridge.draw(float(solution.strengths[0]), normal), 1
+    )
     found = _cross_validated(ridge, solution, y, 0)
     assert found == pytest.approx(expected, rel=0.2)
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from functools import reduce
 from typing import Any, Dict, List
 
 import torch
@@ -12,10 +13,10 @@ from ...readout.heads import TargetHead
 from ..fit import Fit
 from .equations import Equations
 from .passes import Part, parts_of
-from .problems import Problem, problems_of
+from .problems import Problem, present_weights, problems_of
 from .ridge import Solution
 from .rows import Rows
-from .weights import get_weights, set_weights
+from .weights import set_weights
 
 
 def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
@@ -111,9 +112,15 @@ def _solve_target(
     for symmetry in training.symmetries:
         solutions: List[Solution] = []
         for problem in problems_of(head, kind, symmetry, training, validation):
-            present = get_weights(problem.place, problem.properties)
-            solution = _best_solution(problem, present)
-            set_weights(problem.place, problem.properties, solution.weights)
+            solution = _best_solution(problem, present_weights(problem))
+            sizes = [len(properties) for properties in problem.properties]
+            for place, properties, weights in zip(
+                problem.places,
+                problem.properties,
+                solution.weights.split(sizes, dim=1),
+                strict=True,
+            ):
+                set_weights(place, properties, weights)
             solutions.append(solution)
         if len(solutions) > 0:
             _log_solutions(name, symmetry, problem.solvers[0].num_rows, solutions)
@@ -122,18 +129,18 @@ def _solve_target(
 def _log_solutions(
     name: str, symmetry: str, num_rows: int, solutions: List[Solution]
 ) -> None:
-    strengths = [solution.strength for solution in solutions]
-    numbers = [solution.num_parameters for solution in solutions]
+    strengths = torch.cat([solution.strengths for solution in solutions])
+    numbers = torch.cat([solution.num_parameters for solution in solutions])
     num_weights = len(solutions[0].weights)
     logging.info(
         f"Solved for '{name}', {symmetry}: {num_rows} rows, {num_weights} weights, "
-        f"of which {min(numbers):.0f} to {max(numbers):.0f} count, with ridges of "
-        f"{min(strengths):.0e} to {max(strengths):.0e}"
+        f"of which {float(numbers.min()):.0f} to {float(numbers.max()):.0f} count, "
+        f"with ridges of {float(strengths.min()):.0e} to {float(strengths.max()):.0e}"
     )
 
 
 def _best_solution(problem: Problem, present: torch.Tensor) -> Solution:
-    """The solution with the smallest error.
+    """The solution with the smallest error, for every property.
 
     What is penalised are the weights or, as another candidate, their difference from
     the present ones, which is what is left to learn after a training. Random ones,
@@ -143,13 +150,13 @@ def _best_solution(problem: Problem, present: torch.Tensor) -> Solution:
     :param present: the present weights, ``(columns, properties)``
     """
     y, others = problem.y, problem.others
-    candidates = [ridge.solve(y, others) for ridge in problem.solvers]
+    candidates = [solver.solve(y, others) for solver in problem.solvers]
     if others is not None:  # cross validation can't compare weights that saw the data
         rest_of_others = others[1] - others[0] @ present
         if rest_of_others.square().sum() < others[1].square().sum():
-            for ridge in problem.solvers:
-                rest = ridge.rest(y, present)
-                change = ridge.solve(rest, (others[0], rest_of_others))
+            for solver in problem.solvers:
+                rest = solver.rest(y, present)
+                change = solver.solve(rest, (others[0], rest_of_others))
                 weights = present + change.weights
                 candidates.append(change._replace(weights=weights))
-    return min(candidates, key=lambda solution: solution.error)
+    return reduce(Solution.or_better, candidates)

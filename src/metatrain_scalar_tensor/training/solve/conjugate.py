@@ -45,7 +45,7 @@ class LargeRidge(Solver):
         y: LargeRight,
         validation: Optional[Tuple[torch.Tensor, torch.Tensor]] = None,
     ) -> Solution:
-        """Choose the strength with the random rows, and solve with all.
+        """Choose the strengths with the random rows, and solve with all.
 
         :param y: right sides of all properties.
         :param validation: other rows ``(other rows, columns)`` and their properties.
@@ -53,17 +53,17 @@ class LargeRidge(Solver):
         """
         first = self.of_chosen.solve(y.chosen, validation)
         squares, vectors = self.of_chosen.eigen
-        alpha = first.strength * self.of_chosen.squares.max()
+        alpha = first.strengths * self.of_chosen.squares.max()
         if validation is not None:
             alpha = RIDGE_OF_ALL * alpha
         eigen = (squares * (self.num_rows / len(self.chosen)), vectors)
         w = refine(
             self._times, y.all.xy, first.weights, alpha, self.scales, eigen, validation
         )
-        error = first.error
+        errors = first.errors
         if validation is not None:
-            error = float((validation[0] @ w - validation[1]).square().sum())
-        return first._replace(weights=w, error=error)
+            errors = (validation[0] @ w - validation[1]).square().sum(0)
+        return first._replace(weights=w, errors=errors)
 
     def rest(self, y: LargeRight, weights: torch.Tensor) -> LargeRight:
         """What is left: :meth:`Solver.rest`."""
@@ -98,13 +98,15 @@ def refine(
         P^{-1} = 1 - V V^T + V \frac{s_{min}^2 + \alpha}{s^2 + \alpha} V^T
 
     (Z. Frangella, J. A. Tropp, M. Udell, `arXiv:2110.02820
-    <https://arxiv.org/abs/2110.02820>`_). The weights with the smallest error on other
-    data are taken, or with the smallest residual of the equations.
+    <https://arxiv.org/abs/2110.02820>`_). For every property, the weights with the
+    smallest error on other data are taken, or with the smallest residual of the
+    equations.
 
     :param times: multiplies with :math:`X^T X`.
     :param xy: :math:`X^T y`, ``(columns, properties)``
     :param w: weights to start from, ``(columns, properties)``
-    :param alpha: the ridge, of weights divided by the scales.
+    :param alpha: the ridge of each property, ``(properties,)``, of weights divided by
+        the scales.
     :param scales: factors of the columns, ``(columns,)``
     :param eigen: eigenvalues ``(rank,)`` and eigenvectors ``(columns, rank)`` for
         columns with these factors.
@@ -112,21 +114,23 @@ def refine(
     :return: the weights, ``(columns, properties)``
     """
     squares, vectors = eigen
-    shrink = ((squares.min() + alpha) / (squares + alpha) - 1.0).unsqueeze(1)
+    shrink = (squares.min() + alpha) / (squares.unsqueeze(1) + alpha) - 1.0
 
     def conditioned(residual: torch.Tensor) -> torch.Tensor:
         return residual + vectors @ (shrink * (vectors.T @ residual))
 
-    def error() -> torch.Tensor:
+    def errors() -> torch.Tensor:
         if validation is None:
-            return residual.square().sum()
-        return (validation[0] @ w - validation[1]).square().sum()
+            return residual.square().sum(0)
+        return (validation[0] @ w - validation[1]).square().sum(0)
 
     scales = scales.unsqueeze(1)
     v = w / scales
     residual = scales * (xy - times(w)) - alpha * v
-    best, smallest, since = w, error(), 0
-    end = 0.0 if validation is not None else TOLERANCE**2 * smallest
+    best, smallest, since = w, errors(), 0
+    end = torch.zeros_like(smallest)
+    if validation is None:
+        end = TOLERANCE**2 * smallest
     z = conditioned(residual)
     direction, product = z, (residual * z).sum(0)
     for _ in range(MAX_STEPS):
@@ -135,12 +139,12 @@ def refine(
         step = torch.nan_to_num(product / (direction * image).sum(0))
         v, residual = v + step * direction, residual - step * image
         w = scales * v
-        present = error()
-        since += 1
-        if present < smallest:
-            since = 0 if present < (1.0 - PROGRESS) * smallest else since
-            best, smallest = w, present
-        if smallest <= end or since == PATIENCE:
+        present = errors()
+        has_progress = bool((present < (1.0 - PROGRESS) * smallest).any())
+        since = 0 if has_progress else since + 1
+        best = torch.where(present < smallest, w, best)
+        smallest = torch.minimum(present, smallest)
+        if bool((smallest <= end).all()) or since == PATIENCE:
             break
         z = conditioned(residual)
         last, product = product, (residual * z).sum(0)

@@ -10,7 +10,7 @@ from ..fit import Fit
 from . import solvable_heads
 from .equations import Equations
 from .passes import Part, parts_of
-from .problems import Problem, problems_of, vanishes
+from .problems import Problem, present_weights, problems_of, vanishes
 from .ridge import Solution, Solver
 from .rows import Rows
 from .weights import Place, get_weights, set_weights
@@ -119,9 +119,11 @@ def _draw_ensemble(
         for problem in problems_of(head, kind, symmetry, training, validation):
             known = None
             if symmetry in values.x:
-                irrep = (problem.place.block, problem.place.irrep)
-                y = values.right(symmetry, irrep)[:, problem.properties]
-                known = _Known(values.left(symmetry), y)
+                y = [
+                    values.right(symmetry, (place.block, place.irrep))[:, properties]
+                    for place, properties in zip(problem.places, problem.properties)
+                ]
+                known = _Known(values.left(symmetry), torch.cat(y, dim=1))
             factors += _draw(problem, draws, known)
         if len(factors) > 0:
             logging.info(
@@ -149,17 +151,20 @@ def _draw(problem: Problem, draws: _Draws, known: Optional[_Known]) -> List[floa
     :param known: values of the validation set, if any.
     :return: for every property, the factor from the calibration.
     """
-    place = problem.place
-    pairs = [
-        (ridge, ridge.solve(problem.y, problem.others)) for ridge in problem.solvers
+    solutions = [solver.solve(problem.y, problem.others) for solver in problem.solvers]
+    best = torch.stack([solution.errors for solution in solutions]).argmin(0)
+    weights = present_weights(problem)  # (columns, properties)
+    properties = [
+        (place, k_in_block)
+        for place, of_place in zip(problem.places, problem.properties, strict=True)
+        for k_in_block in of_place.split(1)
     ]
-    ridge, solution = min(pairs, key=lambda pair: pair[1].error)
-    weights = get_weights(place, problem.properties)  # (columns, properties)
     factors: List[float] = []
-    for k, k_in_block in enumerate(problem.properties.split(1)):
-        shape = (ridge.num_normal, draws.number)
+    for k, (place, k_in_block) in enumerate(properties):
+        solver, solution = problem.solvers[best[k]], solutions[best[k]]
+        shape = (solver.num_normal, draws.number)
         normal = torch.randn(shape, generator=draws.generator, dtype=torch.float64)
-        delta = ridge.draw(solution.strength, normal)  # (columns, members)
+        delta = solver.draw(float(solution.strengths[k]), normal)  # (columns, members)
         delta = delta - delta.mean(1, keepdim=True)
         delta = delta.to(place.head.coefficients.weight.dtype).double()  # as stored
         factor = None
@@ -167,7 +172,7 @@ def _draw(problem: Problem, draws: _Draws, known: Optional[_Known]) -> List[floa
             errors = known.x @ weights[:, k] - known.y[:, k]
             factor = calibrate(errors, known.x @ delta, place.num_components)
         if factor is None:
-            factor = _cross_validated(ridge, solution, problem.y, k)
+            factor = _cross_validated(solver, solution, problem.y, k)
         for m, difference in enumerate(delta.split(1, dim=1)):
             set_weights(place, k_in_block, factor * difference, m)
         factors.append(factor)
@@ -199,7 +204,7 @@ def calibrate(
     return float(ratios.mean().sqrt()) if len(ratios) > 0 else None
 
 
-def _cross_validated(ridge: Solver, solution: Solution, y: Any, k: int) -> float:
+def _cross_validated(solver: Solver, solution: Solution, y: Any, k: int) -> float:
     r"""The same factor from the residuals of the training set.
 
     .. math::
@@ -209,12 +214,12 @@ def _cross_validated(ridge: Solver, solution: Solution, y: Any, k: int) -> float
     from the mean leave-one-out error and variance, for leverages that all have the mean
     :math:`p / n`, as in generalised cross validation.
 
-    :param ridge: the solver, with the left sides of :math:`n` rows.
+    :param solver: has the left sides of :math:`n` rows.
     :param solution: the weights, with :math:`p` effective parameters.
     :param y: right sides, as the solver takes them.
     :param k: the property.
     """
-    leverage = solution.num_parameters / ridge.num_rows
+    leverage = float(solution.num_parameters[k]) / solver.num_rows
     leverage = min(max(leverage, 1e-12), 1.0 - 1e-12)
-    residual = ridge.mean_squares(ridge.rest(y, solution.weights))[k]
+    residual = solver.mean_squares(solver.rest(y, solution.weights))[k]
     return float((residual / (leverage * (1.0 - leverage))).sqrt())

@@ -1,7 +1,7 @@
 """What the equations of a target have in common, however they are kept."""
 
 from abc import ABC, abstractmethod
-from typing import Dict, Iterator, List, NamedTuple, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple, Union
 
 import torch
 
@@ -69,6 +69,17 @@ Left = Union[torch.Tensor, Gram, LargeLeft]
 """``(rows, columns)`` with fewer rows than columns, or of more rows"""
 Right = Union[torch.Tensor, Products, LargeRight]
 """``(rows, properties)``, or of more rows"""
+
+
+def joined(rights: Sequence[Any]) -> Any:
+    """Right sides of one kind for the same left sides, property after property.
+
+    :param rights: each a :data:`Right`.
+    """
+    first = rights[0]
+    if isinstance(first, torch.Tensor):  # the last axis is that of properties
+        return torch.cat(list(rights), dim=-1)
+    return type(first)(*(joined(sides) for sides in zip(*rights, strict=True)))
 
 
 class Regression(NamedTuple):

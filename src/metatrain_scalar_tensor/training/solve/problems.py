@@ -6,10 +6,10 @@ import torch
 
 from .collect import SCALARS
 from .conjugate import LargeRidge
-from .equations import Equations, Gram, LargeLeft, Left
+from .equations import Equations, Gram, LargeLeft, Left, Regression, joined
 from .ridge import Solver, TallRidge, WideRidge
 from .rows import Rows
-from .weights import Place
+from .weights import Place, get_weights
 
 
 # root mean square of features times tensors that symmetry makes zero, up to rounding:
@@ -19,17 +19,24 @@ BALANCES = (0.01, 0.1, 1.0)  # of features and linear terms
 
 
 class Problem(NamedTuple):
-    """Properties of one irrep that are known for the same samples."""
+    """Irreps with properties that are known for the same samples."""
 
-    place: Place
-    """Where its weights are"""
-    properties: torch.Tensor
+    places: List[Place]
+    """Where the weights of each irrep are"""
+    properties: List[torch.Tensor]
+    """Numbers of the properties of each irrep"""
     solvers: List[Solver]
     """With different penalties"""
     y: Any
-    """The right sides, as the solvers take them"""
+    """The right sides of all properties, as the solvers take them"""
     others: Optional[Tuple[torch.Tensor, torch.Tensor]]
     """The equations of the validation set, if any"""
+
+
+def present_weights(problem: Problem) -> torch.Tensor:
+    """The weights that the heads have, ``(columns, properties)``."""
+    pairs = zip(problem.places, problem.properties, strict=True)
+    return torch.cat([get_weights(*pair) for pair in pairs], dim=1)
 
 
 def vanishes(squares: torch.Tensor) -> bool:
@@ -60,52 +67,45 @@ def problems_of(
     squares = training.squares(symmetry)
     if vanishes(squares):
         return
-    others = _Others(validation, symmetry)
     all_scales = _scales(squares, head.coefficients.weight.shape[1], symmetry)
+    x_of_others = validation.left(symmetry)
+    groups: Dict[Tuple[bytes, bytes], List[_Irrep]] = {}
+    for equations in training.regressions(symmetry):
+        others = torch.empty(0, len(equations.properties))
+        if len(x_of_others) > 0:
+            others = validation.right(symmetry, equations.irrep)
+            others = others[:, equations.properties]
+        known = others.isfinite().all(1)
+        key = (equations.samples, known.numpy().tobytes())
+        groups.setdefault(key, []).append(_Irrep(equations, others[known], known))
     solvers: Dict[bytes, List[Solver]] = {}
-    for of_samples in training.regressions(symmetry):
-        if of_samples.samples not in solvers:
-            solvers[of_samples.samples] = [
-                _solver(of_samples.left, scales) for scales in all_scales
+    for (samples, _), irreps in groups.items():
+        equations, others, known = irreps[0]
+        if samples not in solvers:
+            solvers[samples] = [
+                _solver(equations.left, scales) for scales in all_scales
             ]
+        validation_rows = None
+        if known.any():
+            y_of_others = joined([irrep.others for irrep in irreps])
+            validation_rows = (x_of_others[known], y_of_others)
         yield Problem(
-            Place(head, *of_samples.irrep, kind),
-            of_samples.properties,
-            solvers[of_samples.samples],
-            of_samples.right,
-            others.known(of_samples.irrep, of_samples.properties),
+            [Place(head, *irrep.equations.irrep, kind) for irrep in irreps],
+            [irrep.equations.properties for irrep in irreps],
+            solvers[samples],
+            joined([irrep.equations.right for irrep in irreps]),
+            validation_rows,
         )
 
 
-class _Others:
-    """The equations of the validation set for one symmetry.
+class _Irrep(NamedTuple):
+    """One irrep of a problem."""
 
-    The left sides for the same samples are the same tensor, for which solvers look.
-
-    :param rows: those of all symmetries.
-    :param symmetry: the symmetry.
-    """
-
-    def __init__(self, rows: Rows, symmetry: str) -> None:
-        self.rows = rows
-        self.symmetry = symmetry
-        self.x = rows.left(symmetry)
-        self._x_of: Dict[bytes, torch.Tensor] = {}
-
-    def known(
-        self, irrep: Tuple[int, int], properties: torch.Tensor
-    ) -> Optional[Tuple[torch.Tensor, torch.Tensor]]:
-        """The equations whose right sides are known; ``None`` if there are none."""
-        if len(self.x) == 0:
-            return None
-        y = self.rows.right(self.symmetry, irrep)[:, properties]
-        known = y.isfinite().all(1)
-        if not known.any():
-            return None
-        key = known.numpy().tobytes()
-        if key not in self._x_of:
-            self._x_of[key] = self.x[known]
-        return self._x_of[key], y[known]
+    equations: Regression
+    others: torch.Tensor
+    """Known right sides of the validation set, ``(known rows, properties)``"""
+    known: torch.Tensor
+    """Which of its rows these are, ``(rows,)``"""
 
 
 def _solver(left: Left, scales: torch.Tensor) -> Solver:

@@ -15,12 +15,19 @@ ROUNDING = 1e-11  # of eigenvalues, relative to the largest
 
 
 class Solution(NamedTuple):
-    """The weights of the chosen strength."""
+    """The weights of the chosen strengths, one for each property."""
 
     weights: torch.Tensor  # (columns, properties)
-    strength: float  # relative to the largest eigenvalue
-    num_parameters: float  # effective number, of the columns
-    error: float  # by which solutions for the same values are compared
+    strengths: torch.Tensor  # (properties,), relative to the largest eigenvalue
+    num_parameters: torch.Tensor  # (properties,), effective numbers, of the columns
+    errors: torch.Tensor  # (properties,), by which solutions are compared
+
+    def or_better(self, other: "Solution") -> "Solution":
+        """For each property this one or another, whose error is smaller."""
+        is_better = other.errors < self.errors
+        return Solution(
+            *(torch.where(is_better, y, x) for x, y in zip(self, other, strict=True))
+        )
 
 
 class Solver(ABC):
@@ -35,7 +42,7 @@ class Solver(ABC):
     def solve(
         self, y: Any, validation: Optional[Tuple[torch.Tensor, torch.Tensor]] = None
     ) -> Solution:
-        """Choose the strength of the ridge, and solve.
+        """Choose the strength of the ridge for every property, and solve.
 
         :param y: right sides of all properties: those of a :class:`Regression`.
         :param validation: other rows ``(other rows, columns)`` and their properties.
@@ -92,7 +99,6 @@ class Ridge(Solver):
         self.num_rows = num_rows
         squares, self.vectors = torch.linalg.eigh(gram)
         self.squares = squares.clamp(min=0.0)  # (rank,), below are rounding errors
-        self._seen: Optional[Tuple[torch.Tensor, torch.Tensor]] = None
 
     @abstractmethod
     def _projected(self, y: Any) -> torch.Tensor:
@@ -112,19 +118,10 @@ class Ridge(Solver):
     def _weights(self, w: torch.Tensor) -> torch.Tensor:
         """Weights of the scaled columns from those of eigenvectors."""
 
-    def _others(self, x: torch.Tensor) -> torch.Tensor:
-        """Other left sides for weights of eigenvectors, kept for the next call.
-
-        They are the same for all irreps, and take longer than a solution.
-        """
-        if self._seen is None or self._seen[0] is not x:
-            self._seen = (x, self._on_vectors(x * self.scales))
-        return self._seen[1]
-
     def solve(
         self, y: Any, validation: Optional[Tuple[torch.Tensor, torch.Tensor]] = None
     ) -> Solution:
-        r"""Choose the strength of the ridge, and solve: :meth:`Solver.solve`.
+        r"""Choose the strengths of the ridge, and solve: :meth:`Solver.solve`.
 
         By the error on other data or, without them, by generalised cross validation
         (Golub, Heath and Wahba, `Technometrics 21, 215 (1979)
@@ -142,21 +139,21 @@ class Ridge(Solver):
         num_parameters = (squares / (squares + alphas)).sum(0)  # (strengths,)
         errors: List[torch.Tensor] = []
         if validation is not None:
-            others = self._others(validation[0])
+            others = self._on_vectors(validation[0] * self.scales)
         for alpha, number in zip(alphas, num_parameters):
             w = t / (squares + alpha)
             if validation is not None:
-                errors.append((others @ w - validation[1]).square().sum())
+                errors.append((others @ w - validation[1]).square().sum(0))
             else:
-                residual = self._residual(y, w, t, alpha).sum().clamp(min=0.0)
+                residual = self._residual(y, w, t, alpha).clamp(min=0.0)
                 errors.append(residual / (self.num_rows - number).square())
-        best = int(torch.stack(errors).argmin())
+        smallest, best = torch.stack(errors).min(0)  # of each property
         w = self._weights(t / (squares + alphas[best]))
         return Solution(
             self.scales.unsqueeze(1) * w,
-            float(STRENGTHS[best]),
-            float(num_parameters[best]),
-            float(errors[best]),
+            STRENGTHS.to(t.device)[best],
+            num_parameters[best],
+            smallest,
         )
 
 
