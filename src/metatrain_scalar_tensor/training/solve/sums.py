@@ -10,8 +10,10 @@ from .equations import (
     Gram,
     LargeLeft,
     LargeRight,
+    Left,
     Products,
     Regression,
+    Right,
     Sides,
 )
 from .rows import Rows
@@ -126,7 +128,7 @@ class Sums(Equations):
         if len(groups) == 0:
             return
         known = torch.stack([group.known for group in groups])  # (groups, properties)
-        lefts: Dict[bytes, Gram] = {}
+        lefts: Dict[bytes, Left] = {}
         start = 0
         for irrep, size in self.sizes[symmetry].items():
             of_irrep = known[:, start : start + size]
@@ -134,36 +136,33 @@ class Sums(Equations):
             for number, is_part in enumerate(sets.unbind(1)):
                 if not is_part.any():
                     continue
-                parts = [groups[n] for n in torch.where(is_part)[0]]
-                key = is_part.numpy().tobytes()
-                if key not in lefts:
-                    lefts[key] = _gram(parts)
                 properties = torch.where(set_of == number)[0]
+                parts = [groups[n] for n in torch.where(is_part)[0]]
                 xy = torch.stack([part.xy for part in parts]).sum(0).cpu()
                 yy = torch.stack([part.yy for part in parts]).sum(0).cpu()
                 columns = start + properties
-                right = Products(xy[:, columns], yy[columns])
-                x, y = self._random_sides(symmetry, irrep, properties)
-                if len(x) > 0:
-                    left = LargeLeft(lefts[key], x)
-                    yield Regression(irrep, properties, key, left, LargeRight(right, y))
-                else:
-                    yield Regression(irrep, properties, key, lefts[key], right)
+                products = Products(xy[:, columns], yy[columns])
+                right: Right = products
+                key = is_part.numpy().tobytes()
+                y = self._random_right(symmetry, irrep, properties)
+                is_known = y.isfinite().all(1)
+                if key not in lefts:
+                    lefts[key] = gram = _gram(parts)
+                    if is_known.any():  # else there are none, or the known ones are few
+                        x = self.random[symmetry].left(symmetry)[is_known]
+                        lefts[key] = LargeLeft(gram, x)
+                if is_known.any():
+                    right = LargeRight(products, y[is_known])
+                yield Regression(irrep, properties, key, lefts[key], right)
             start += size
 
-    def _random_sides(
+    def _random_right(
         self, symmetry: str, irrep: Tuple[int, int], properties: torch.Tensor
-    ) -> Tuple[torch.Tensor, torch.Tensor]:
-        """Both sides of the random rows that know some properties; without any, none.
-
-        Nor are there any where the known ones are few.
-        """
+    ) -> torch.Tensor:
+        """The right sides of random rows, ``(rows, properties)``."""
         if symmetry not in self.random:
-            return torch.empty(0, 0), torch.empty(0, 0)
-        rows = self.random[symmetry]
-        y = rows.right(symmetry, irrep)[:, properties]
-        known = y.isfinite().all(1)
-        return rows.left(symmetry)[known], y[known]
+            return torch.empty(0, len(properties))
+        return self.random[symmetry].right(symmetry, irrep)[:, properties]
 
 
 class _Group:
