@@ -8,7 +8,7 @@ a picture of them. Needs ``pip install "metatrain[soap-bpnn]" matplotlib``.
 ::
 
     python benchmarks/performance.py OUTPUT                  # an hour; leave it alone
-    python benchmarks/performance.py OUTPUT --against benchmarks/results
+    python benchmarks/performance.py OUTPUT --against EARLIER
 """
 
 import argparse
@@ -44,7 +44,9 @@ BENCHMARKS = [
     Benchmark("products", ONE_THREAD),
 ]
 UNITS = ("ms", "s", "s / epoch", "ms / structure", "kB / atom", "MB")
-"""The columns with times and sizes, which should be small"""
+"""Columns of times and sizes, which should be small"""
+NAMES = ("atoms", "cutoff, Å", "elements", "structures")
+"""Columns of numbers that tell, besides texts, which row it is"""
 
 
 def run(benchmark: Benchmark, output: Path) -> None:
@@ -75,23 +77,20 @@ def numbers(text: str) -> Dict[str, float]:
         if len(header) == 0:
             header = cells
             continue
-        row = dict(zip(header, cells))
-        name = ", ".join(cell for cell in cells if not _is_number(cell))
-        first = header[0]
-        if _is_number(cells[0]):
-            name = f"{first} {cells[0]}, {name}"
-        for column in header:
-            if _has_unit(column) and _is_number(row.get(column, "")):
-                found[f"{name}: {column}"] = float(row[column])
+        row = dict(zip(header, cells, strict=True))
+        name = ", ".join(
+            f"{column} {cell}" if _is_number(cell) else cell
+            for column, cell in row.items()
+            if column in NAMES or not _is_number(cell)
+        )
+        for column, cell in row.items():
+            if column.split(", ")[-1] in UNITS and _is_number(cell):
+                found[f"{name}: {column}"] = float(cell)
     return found
 
 
 def _is_number(cell: str) -> bool:
     return cell.replace(".", "", 1).isdigit()
-
-
-def _has_unit(column: str) -> bool:
-    return column in UNITS or column.split(", ")[-1] in UNITS
 
 
 def compare(output: Path, against: Path) -> Dict[str, float]:
