@@ -12,7 +12,7 @@ RIDGE_OF_ALL = 0.1  # relative to that for the chosen rows, as steps end early
 MAX_STEPS = 100
 PATIENCE = 8  # steps without progress
 PROGRESS = 1e-3  # by how much, relatively, the error must decrease
-TOLERANCE = 1e-8  # of residuals without other data, relative to the first ones
+TOLERANCE = 1e-9  # of residuals without other data, relative to the first ones
 
 
 class LargeRidge(Solver):
