@@ -107,6 +107,7 @@ class EpochRunner:
     def predict(self, batch: Batch, is_training: bool) -> Tensors:
         """The predictions for a batch, as the model returns them in training mode."""
         infos = {name: self.targets_info[name] for name in batch.targets}
+        # the wrapper would need equally many batches in all processes
         model = self.model if is_training else self.module
         if batch.edges is not None:
             model = FromMemory(self.module, batch.edges, batch.density)

@@ -52,10 +52,8 @@ class Rows(Equations):
         :param sides: the samples.
         """
         for symmetry, (x, irreps) in sides.items():
-            self.x.setdefault(symmetry, []).append(x.cpu())
-            right = self.y.setdefault(symmetry, {})
-            for irrep, y in irreps.items():
-                right.setdefault(irrep, []).append(y.cpu())
+            right = {irrep: [y.cpu()] for irrep, y in irreps.items()}
+            self._extend(symmetry, [x.cpu()], right)
         self.num_samples += len(next(iter(sides.values()))[0])
         size = sum(x[:1].numel() for x, _ in sides.values())  # of a sample
         while self.num_samples > 1 and self.num_samples * size > self.max_numbers:
@@ -65,6 +63,18 @@ class Rows(Equations):
                 parts[:] = [torch.cat(parts)[kept]]
             self.num_samples = len(kept)
             self._rate *= 0.5
+
+    def _extend(
+        self,
+        symmetry: str,
+        x: List[torch.Tensor],
+        y: Dict[Tuple[int, int], List[torch.Tensor]],
+    ) -> None:
+        """Put parts of both sides behind those that are there."""
+        self.x.setdefault(symmetry, []).extend(x)
+        present = self.y.setdefault(symmetry, {})
+        for irrep, parts in y.items():
+            present.setdefault(irrep, []).extend(parts)
 
     def _parts(self) -> Iterator[List[torch.Tensor]]:
         yield from self.x.values()
@@ -80,11 +90,7 @@ class Rows(Equations):
         for left, right, number in of_all:
             self.num_samples += number
             for symmetry, parts in left.items():
-                self.x.setdefault(symmetry, []).extend(parts)
-            for symmetry, irreps in right.items():
-                for irrep, parts in irreps.items():
-                    present = self.y.setdefault(symmetry, {})
-                    present.setdefault(irrep, []).extend(parts)
+                self._extend(symmetry, parts, right[symmetry])
 
     def left(self, symmetry: str) -> torch.Tensor:
         """The left sides for one symmetry, ``(rows, columns)``."""

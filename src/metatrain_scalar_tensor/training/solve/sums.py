@@ -107,10 +107,11 @@ class Sums(Equations):
             for symmetry, known, num_columns in groups:
                 self._group(symmetry, known, num_columns, processes.device)
         for symmetry in sorted(self._groups):
-            for group in self._in_order(symmetry):
+            in_order = self._in_order(symmetry)
+            for group in in_order:
                 for total in (group.xx, group.xy, group.yy, group.num_rows):
                     processes.add_up(total)
-                num_columns = len(group.xx)
+            num_columns = len(in_order[0].xx)
             if num_columns > self.max_columns:
                 self._random_rows(symmetry, num_columns).join(processes)
 
@@ -119,8 +120,8 @@ class Sums(Equations):
         groups = self._in_order(symmetry)
         if len(groups) == 0:
             return torch.empty(0, dtype=torch.float64)
-        total = _gram(groups)
-        return total.xx.diagonal() / total.num_rows
+        squares = torch.stack([group.xx.diagonal() for group in groups]).sum(0)
+        return (squares / sum(group.num_rows for group in groups)).cpu()
 
     def regressions(self, symmetry: str) -> Iterator[Regression]:
         """The equations for one symmetry; without those of no samples."""
@@ -128,6 +129,7 @@ class Sums(Equations):
         if len(groups) == 0:
             return
         known = torch.stack([group.known for group in groups])  # (groups, properties)
+        totals: Dict[bytes, Tuple[Gram, Products]] = {}
         lefts: Dict[bytes, Left] = {}
         start = 0
         for irrep, size in self.sizes[symmetry].items():
@@ -136,18 +138,18 @@ class Sums(Equations):
             for number, is_part in enumerate(sets.unbind(1)):
                 if not is_part.any():
                     continue
-                properties = torch.where(set_of == number)[0]
-                parts = [groups[n] for n in torch.where(is_part)[0]]
-                xy = torch.stack([part.xy for part in parts]).sum(0).cpu()
-                yy = torch.stack([part.yy for part in parts]).sum(0).cpu()
-                columns = start + properties
-                products = Products(xy[:, columns], yy[columns])
-                right: Right = products
                 key = is_part.numpy().tobytes()
+                if key not in totals:
+                    totals[key] = _total([groups[n] for n in torch.where(is_part)[0]])
+                gram, of_all = totals[key]
+                properties = torch.where(set_of == number)[0]
+                columns = start + properties
+                products = Products(of_all.xy[:, columns], of_all.yy[columns])
+                right: Right = products
                 y = self._random_right(symmetry, irrep, properties)
                 is_known = y.isfinite().all(1)
                 if key not in lefts:
-                    lefts[key] = gram = _gram(parts)
+                    lefts[key] = gram
                     if is_known.any():  # else there are none, or the known ones are few
                         x = self.random[symmetry].left(symmetry)[is_known]
                         lefts[key] = LargeLeft(gram, x)
@@ -205,9 +207,10 @@ class _Group:
             self.num_rows += len(x)
 
 
-def _gram(groups: List[_Group]) -> Gram:
-    """The left sides of some groups together, on the CPU."""
-    total = groups[0].xx.cpu()
+def _total(groups: List[_Group]) -> Tuple[Gram, Products]:
+    """Both sides of some groups together, of all properties, on the CPU."""
+    xx, xy, yy = groups[0].xx, groups[0].xy, groups[0].yy
     for group in groups[1:]:
-        total = total + group.xx.cpu()
-    return Gram(total, int(sum(group.num_rows for group in groups)))
+        xx, xy, yy = xx + group.xx, xy + group.xy, yy + group.yy
+    num_rows = int(sum(group.num_rows for group in groups))
+    return Gram(xx.cpu(), num_rows), Products(xy.cpu(), yy.cpu())
