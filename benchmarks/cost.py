@@ -85,7 +85,7 @@ def main() -> None:
         y = np.array([row[quantity] for row in rows])
         relative = x[:number] / y[:number, None]
         coefficients, _ = nnls(relative, np.ones(number))
-        models[quantity] = x @ coefficients / y
+        models[quantity] = x @ coefficients
         unit = {"ms": "µs", "MB": "kB"}[quantity]
         start, *per_atom = coefficients
         a, b, c = 1e3 * np.array(per_atom)
@@ -98,8 +98,8 @@ def main() -> None:
     for i, (case, row) in enumerate(zip(FITTED + PREDICTED, rows, strict=True)):
         print(
             f"| {3 * case.side**3} | {case.cutoff} | {case.num_types} "
-            f"| {row['ms']:.1f} | {models['ms'][i] * row['ms']:.1f} "
-            f"| {row['MB']:.0f} | {models['MB'][i] * row['MB']:.0f} "
+            f"| {row['ms']:.1f} | {models['ms'][i]:.1f} "
+            f"| {row['MB']:.0f} | {models['MB'][i]:.0f} "
             f"| {'fitted' if i < number else 'predicted'} |"
         )
 
