@@ -15,12 +15,11 @@ predictions for others, which are not in the fit.
 
 import argparse
 import json
-import subprocess
-import sys
 from typing import Dict, List, NamedTuple
 
 import numpy as np
 from ase.neighborlist import neighbor_list
+from own_process import in_own_process
 from scaling import measured
 from scipy.optimize import nnls
 from water import ARCHITECTURES, MAX_ANGULAR, NUM_RADIAL, water
@@ -75,9 +74,7 @@ def main() -> None:
         return
     rows: List[Dict[str, float]] = []
     for case in FITTED + PREDICTED:
-        command = [sys.executable, __file__, "--one", *map(str, case)]
-        output = subprocess.run(command, capture_output=True, text=True, check=True)
-        rows.append(json.loads(output.stdout.splitlines()[-1]))
+        rows.append(in_own_process(__file__, *case))
     x = np.array([terms(case) for case in FITTED + PREDICTED])
     number = len(FITTED)
     models: Dict[str, np.ndarray] = {}

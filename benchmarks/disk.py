@@ -15,24 +15,21 @@ import argparse
 import json
 import logging
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
 from pathlib import Path
-from typing import Any, Dict
+from typing import Dict
 
 import ase.build
 import numpy as np
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import systems_to_torch
-from metatrain.cli.train import train_model
 from metatrain.utils.data.writers import DiskDatasetWriter
-from omegaconf import OmegaConf
+from own_process import in_own_process
 from tqdm import tqdm
-from training import EpochTimes
+from training import EpochTimes, train
 
 
 SIZES = [1_000, 10_000, 100_000]
@@ -58,39 +55,29 @@ def write(path: Path, number: int) -> None:
     writer.finish()
 
 
-def one(path: Path, memory: float, workers: int) -> Dict[str, float]:
+def one(folder: Path, number: int, memory: float, workers: int) -> Dict[str, float]:
     """Train in this process."""
-    training = {"num_epochs": 2, "log_interval": 1, "batch_size": 16}
-    training_set: Dict[str, Any] = {
-        "systems": {"read_from": str(path), "length_unit": "angstrom"},
-        "targets": {"mtt::mu": TARGET},
+    architecture = {
+        "name": "experimental.scalar_tensor",
+        "training": {
+            "num_epochs": 2,
+            "log_interval": 1,
+            "batch_size": 16,
+            "cache_memory": memory,
+            "num_workers": workers,
+        },
     }
-    options = OmegaConf.create(
-        {
-            "device": "cpu",
-            "base_precision": 32,
-            "seed": 1,
-            "final_eval": False,
-            "architecture": {
-                "name": "experimental.scalar_tensor",
-                "training": {
-                    **training,
-                    "cache_memory": memory,
-                    "num_workers": workers,
-                },
-            },
-            "training_set": training_set,
-            "validation_set": 0.02,
-            "test_set": 0.0,
-        }
-    )
+    changes = [
+        f"{kind}_set.systems.read_from={folder / f'{kind}-{number}.zip'}"
+        for kind in ("training", "validation")
+    ]
     epochs = EpochTimes()
     logging.root.setLevel(logging.INFO)
     logging.root.addHandler(epochs)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        train_model(options, folder / "model.pt", folder / "extensions", folder)
+        output = Path(name) / "model.pt"
+        train(architecture, {"mtt::mu": TARGET}, folder, output, changes=changes)
     seconds = time.perf_counter() - start
     peaks = [
         resource.getrusage(who).ru_maxrss / 1024
@@ -107,12 +94,12 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, help="where to write, and to keep, files"
     )
-    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     if arguments.one:
-        path, memory, workers = arguments.one
-        print(json.dumps(one(Path(path), float(memory), int(workers))))
+        name, number, memory, workers = arguments.one
+        print(json.dumps(one(Path(name), int(number), float(memory), int(workers))))
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
@@ -121,21 +108,16 @@ def main() -> None:
         runs = [(number, 0.0, 1) for number in arguments.sizes]
         runs.append((arguments.sizes[0], 4.0, 0))
         for number, memory, workers in runs:
-            path = folder / f"{number}.zip"
-            if not path.exists():
-                write(path, number)
-            output = subprocess.run(
-                [sys.executable, __file__, "--one", *map(str, (path, memory, workers))],
-                capture_output=True,
-                text=True,
-            )
-            if output.returncode != 0:
-                raise SystemExit(output.stderr)
-            r = json.loads(output.stdout.splitlines()[-1])
+            for kind, size in (("training", number), ("validation", number // 50)):
+                path = folder / f"{kind}-{number}.zip"
+                if not path.exists():
+                    write(path, size)
+            r = in_own_process(__file__, folder, number, memory, workers)
+            of_loader = f"{r['MB of loader']:.0f}" if workers > 0 else ""
             print(
                 f"| {number} | {'memory' if memory else 'disk'} "
                 f"| {1e3 * r['epoch'] / number:.2f} | {r['all']:.0f} "
-                f"| {r['MB']:.0f} | {r['MB of loader']:.0f} |",
+                f"| {r['MB']:.0f} | {of_loader} |",
                 flush=True,
             )
 

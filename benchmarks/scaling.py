@@ -12,12 +12,11 @@ Needs ``pip install "metatrain[soap-bpnn]"``.
 import argparse
 import json
 import resource
-import subprocess
-import sys
 from typing import Dict, Sequence
 
 import ase
 import numpy as np
+from own_process import in_own_process
 from water import energy, measure, prediction, water
 
 
@@ -54,15 +53,11 @@ def main() -> None:
     results: Dict[str, Dict[float, float]] = {name: {} for name in NAMES}
     for side in SIDES:
         for name in NAMES:
-            output = subprocess.run(
-                [sys.executable, __file__, "--one", name, str(side)],
-                capture_output=True,
-                text=True,
-            )
-            if output.returncode != 0:
+            try:
+                r = in_own_process(__file__, name, side)
+            except RuntimeError:
                 print(f"| {3 * side**3} | {name} | failed | | |", flush=True)
                 continue
-            r = json.loads(output.stdout.splitlines()[-1])
             results[name][r["atoms"]] = r["ms"]
             print(
                 f"| {r['atoms']} | {name} | {r['ms']:.1f} "
