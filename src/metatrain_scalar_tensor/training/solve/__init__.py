@@ -13,10 +13,9 @@ from ...readout.heads import TargetHead
 from ..fit import Fit
 from .equations import Equations
 from .passes import Part, parts_of
-from .problems import Problem, present_weights, problems_of
+from .problems import Problem, problems_of
 from .ridge import Solution
 from .rows import Rows
-from .weights import set_weights
 
 
 def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
@@ -112,15 +111,8 @@ def _solve_target(
     for symmetry in training.symmetries:
         solutions: List[Solution] = []
         for problem in problems_of(head, kind, symmetry, training, validation):
-            solution = _best_solution(problem, present_weights(problem))
-            sizes = [len(properties) for properties in problem.properties]
-            for place, properties, weights in zip(
-                problem.places,
-                problem.properties,
-                solution.weights.split(sizes, dim=1),
-                strict=True,
-            ):
-                set_weights(place, properties, weights)
+            solution = _best_solution(problem, problem.present_weights())
+            problem.set_weights(solution.weights)
             solutions.append(solution)
         if len(solutions) > 0:
             _log_solutions(name, symmetry, problem.solvers[0].num_rows, solutions)

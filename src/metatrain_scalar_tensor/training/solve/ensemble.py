@@ -10,7 +10,7 @@ from ..fit import Fit
 from . import solvable_heads
 from .equations import Equations
 from .passes import Part, parts_of
-from .problems import Problem, present_weights, problems_of, vanishes
+from .problems import Problem, problems_of, vanishes
 from .ridge import Solution, Solver
 from .rows import Rows
 from .weights import Place, get_weights, set_weights
@@ -153,7 +153,7 @@ def _draw(problem: Problem, draws: _Draws, known: Optional[_Known]) -> List[floa
     """
     solutions = [solver.solve(problem.y, problem.others) for solver in problem.solvers]
     best = torch.stack([solution.errors for solution in solutions]).argmin(0)
-    weights = present_weights(problem)  # (columns, properties)
+    weights = problem.present_weights()  # (columns, properties)
     properties = [
         (place, k_in_block)
         for place, of_place in zip(problem.places, problem.properties, strict=True)

@@ -8,6 +8,7 @@ import torch
 from ..fit import Fit
 from ..loaders import AllBatches
 from .collect import Collector, EquationsOfKinds
+from .equations import Equations
 from .rows import Rows
 from .sums import Sums
 
@@ -59,36 +60,40 @@ def parts_of(
 def _part(fit: Fit, heads: Mapping[str, Any], one: Pass, with_values: bool) -> Part:
     """Set up what belongs to a pass."""
     max_equations, world_size = fit.hypers["max_equations"], fit.processes.world_size
-    max_numbers = one.max_numbers // world_size
-    names = {**one.added_up, **one.kept}
+    kinds = {
+        name: range(heads[name].coefficients.num_kinds)
+        for name in {**one.added_up, **one.kept}
+    }
 
     def rows(symmetries: List[str]) -> Rows:
-        return Rows(symmetries, max_numbers, max_equations)
+        return Rows(symmetries, one.max_numbers // world_size, max_equations)
 
-    def sums(symmetries: List[str]) -> Sums:
-        return Sums(symmetries, max_equations, max_equations // world_size)
+    def rows_of_all() -> Dict[str, List[Rows]]:
+        every = {
+            name: one.added_up.get(name, []) + one.kept.get(name, []) for name in kinds
+        }
+        return {name: [rows(every[name]) for _ in kinds[name]] for name in kinds}
 
     training: Dict[str, EquationsOfKinds] = {}
-    validation: Dict[str, List[Rows]] = {}
-    values: Dict[str, List[Rows]] = {}
-    for name in names:
-        summed, kept = one.added_up.get(name, []), one.kept.get(name, [])
-        kinds = range(heads[name].coefficients.num_kinds)
-        training[name] = [
-            [part for part in (sums(summed), rows(kept)) if part.symmetries]
-            for _ in kinds
-        ]
-        validation[name] = [rows(summed + kept) for _ in kinds]
-        values[name] = [rows(summed + kept) for _ in kinds]
+    for name, of_target in kinds.items():
+        training[name] = []
+        for _ in of_target:
+            parts: List[Equations] = []
+            if name in one.added_up:
+                num_random = max_equations // world_size
+                parts.append(Sums(one.added_up[name], max_equations, num_random))
+            if name in one.kept:
+                parts.append(rows(one.kept[name]))
+            training[name].append(parts)
+    validation = values = rows_of_all()
     for data, equations in zip(
         fit.loaders.for_solve(), (training, _listed(validation)), strict=True
     ):
         _collect(fit, data, heads, equations)
     if with_values and fit.runner.has_gradients:
+        values = rows_of_all()
         _, data = fit.loaders.for_solve()
         _collect(fit, data, heads, _listed(values), with_gradients=False)
-    else:
-        values = validation
     return Part(training, validation, values)
 
 

@@ -9,7 +9,7 @@ from .conjugate import LargeRidge
 from .equations import Equations, Gram, LargeLeft, Left, Regression, joined
 from .ridge import Solver, TallRidge, WideRidge
 from .rows import Rows
-from .weights import Place, get_weights
+from .weights import Place, get_weights, set_weights
 
 
 # root mean square of features times tensors that symmetry makes zero, up to rounding:
@@ -32,11 +32,17 @@ class Problem(NamedTuple):
     others: Optional[Tuple[torch.Tensor, torch.Tensor]]
     """The equations of the validation set, if any"""
 
+    def present_weights(self) -> torch.Tensor:
+        """The weights that the heads have, ``(columns, properties)``."""
+        pairs = zip(self.places, self.properties, strict=True)
+        return torch.cat([get_weights(*pair) for pair in pairs], dim=1)
 
-def present_weights(problem: Problem) -> torch.Tensor:
-    """The weights that the heads have, ``(columns, properties)``."""
-    pairs = zip(problem.places, problem.properties, strict=True)
-    return torch.cat([get_weights(*pair) for pair in pairs], dim=1)
+    def set_weights(self, weights: torch.Tensor) -> None:
+        """Give the heads other weights, ``(columns, properties)``."""
+        sizes = [len(properties) for properties in self.properties]
+        parts = weights.split(sizes, dim=1)
+        for of_irrep in zip(self.places, self.properties, parts, strict=True):
+            set_weights(*of_irrep)
 
 
 def vanishes(squares: torch.Tensor) -> bool:
