@@ -87,6 +87,23 @@ def test_validation_sets_with_other_gradients(crystals_first):
     train_model(both)
 
 
+def test_isolated_atoms_are_a_data_set_smaller_than_a_batch():
+    """Every step of it is taken, although it has fewer structures than a batch."""
+    ase.io.write("crystals.xyz", copper(periodic=True, number=12))
+    atom = ase.Atoms("Cu", info={"E": 3.6}, cell=[0, 0, 0])
+    atom.arrays["F"] = np.zeros((1, 3))
+    ase.io.write("atoms.xyz", atom)
+    both = options(
+        data_set("crystals.xyz", **STRESS), data_set("atoms.xyz", stress=False)
+    )
+    both.validation_set = 0.25
+    both.architecture.training.update(batch_size=4, num_epochs=3, solve_heads=False)
+    train_model(both)
+    state = torch.load("model.ckpt", weights_only=False)["trainer_state"]
+    steps = {int(s["step"]) for s in state["optimizer"]["state"].values()}
+    assert steps == {3 * (2 + 1)}
+
+
 def test_missing_rows_are_nan():
     frames = copper(periodic=True) + copper(periodic=False)
     ase.io.write("mixed.xyz", frames)

@@ -95,7 +95,6 @@ class Loaders:
     :param val_datasets: validation sets.
     :param dtype: floating-point type of the batches.
     :param processes: the processes that share the data.
-    :raises ValueError: if a training set is smaller than a batch.
     """
 
     def __init__(
@@ -128,7 +127,8 @@ class Loaders:
                 [source.dataset],
                 [self._sampler(dataset, shuffle=True, drop_last=True)],
                 source.collate_fn,
-                hypers["batch_size"],
+                # metatrain refuses sets that are smaller, such as isolated atoms
+                min(hypers["batch_size"], max(1, len(dataset))),
                 hypers["max_atoms_per_batch"],
                 hypers["min_atoms_per_batch"],
                 source.num_workers,
