@@ -13,10 +13,10 @@ deviation of the test set. Needs ``pip install "metatrain[soap-bpnn]" matplotlib
         --architectures experimental.scalar_tensor \
         --set architecture.model.tensor_basis.neighbors=null  # a change of the options
 
-``water_monomer.xyz`` and ``water_bulk.xyz`` are not part of the repository: FOLDER is
-where they lie. With ``--save results.json`` every run is kept as soon as it ends, and
-not repeated: the same command continues an interrupted study, and one that is complete
-gives table and plot at once.
+``water_monomer.xyz``, ``water_bulk.xyz`` and ``qm7b/molecules.xyz`` are not part of the
+repository: FOLDER is where they lie. With ``--save results.json`` every run is kept as
+soon as it ends, and not repeated: the same command continues an interrupted study, and
+one that is complete gives table and plot at once.
 """
 
 import argparse

@@ -16,11 +16,13 @@ class Target(NamedTuple):
     """A Cartesian tensor of the structures, or one part of a symmetric one."""
 
     key: str
-    """``atoms.info[key]`` has the ``3**rank`` numbers."""
+    """Name of the quantity, which has ``3**rank`` numbers."""
     unit: str
     rank: int
     o3_lambda: Optional[int] = None
     """Angular order of the part, which is a spherical target; ``None`` for all."""
+    key_in_file: Optional[str] = None
+    """If it is not ``key``"""
 
     @property
     def label(self) -> str:
@@ -44,7 +46,9 @@ class Target(NamedTuple):
 
     def values(self, atoms: ase.Atoms) -> np.ndarray:
         """The numbers to learn, in one dimension."""
-        tensor = np.asarray(atoms.info[self.key]).reshape(-1)
+        results = {} if atoms.calc is None else atoms.calc.results
+        values = {**results, **atoms.info}[self.key_in_file or self.key]
+        tensor = np.asarray(values).reshape(-1)
         if self.o3_lambda is None:
             return tensor
         return symmetric_part(self.rank, self.o3_lambda) @ tensor
@@ -59,6 +63,8 @@ class DataSet(NamedTuple):
     """Numbers of training structures; a tenth of each is added for validation."""
     num_test: int
     epochs: int
+    are_molecules: bool = False
+    """Whether cells are to be left out"""
 
 
 DATASETS = {
@@ -93,6 +99,17 @@ DATASETS = {
         num_test=100,
         epochs=30,
     ),
+    "qm7b": DataSet(
+        files=["qm7b/molecules.xyz"],
+        targets=[
+            Target("mu", "e*bohr", 1, key_in_file="dipole"),
+            Target("alpha", "bohr^3", 2, key_in_file="pol"),
+        ],
+        sizes=[1000],
+        num_test=300,
+        epochs=60,
+        are_molecules=True,
+    ),
 }
 
 
@@ -124,8 +141,12 @@ def read(dataset: DataSet, folder: Path) -> List[ase.Atoms]:
             raise FileNotFoundError(f"no {name} in '{folder}': give its folder, --data")
         for atoms in ase.io.read(folder / name, ":"):
             values = {target.label: target.values(atoms) for target in dataset.targets}
-            atoms.info = values
-            frames.append(atoms)
+            frame = ase.Atoms(atoms.numbers, atoms.positions)
+            if not dataset.are_molecules:
+                frame.set_cell(atoms.cell)
+                frame.set_pbc(atoms.pbc)
+            frame.info = values
+            frames.append(frame)
     return frames
 
 
