@@ -13,7 +13,7 @@ in meV/Å, and the time of the whole training.
 
     OMP_NUM_THREADS=1 python benchmarks/potentials.py FOLDER --epochs 0 100
     OMP_NUM_THREADS=1 python benchmarks/potentials.py FOLDER \
-        --options options/forces.yaml --epochs 150
+        --options options/forces.yaml --epochs 150 --atoms 2
     OMP_NUM_THREADS=1 python benchmarks/potentials.py FOLDER \
         --options benchmarks/mace.yaml --epochs 10   # needs metatrain[mace]
 
@@ -46,15 +46,30 @@ class Files(NamedTuple):
     num_test: int
     key: str
     """Of the energy"""
+    atoms: Dict[str, float]
+    """Energies of isolated atoms in eV, by the same method"""
 
 
+# unrestricted PBE/def2-SVP of the ground states, by PySCF 2.14
+RMD17_ATOMS = {"H": -13.568398, "C": -1027.263474, "O": -2038.532013}
 MOLECULES = {
     name: Files(
-        f"rmd17/{name}_train_01.xyz", f"rmd17/{name}_test_01.xyz", 300, "Energy"
+        f"rmd17/{name}_train_01.xyz",
+        f"rmd17/{name}_test_01.xyz",
+        300,
+        "Energy",
+        RMD17_ATOMS,
     )
     for name in ("ethanol", "malonaldehyde")
 }
-MOLECULES["3bpa"] = Files("3bpa/train_300K.xyz", "3bpa/train_mixedT.xyz", 500, "energy")
+MOLECULES["3bpa"] = Files(
+    "3bpa/train_300K.xyz",
+    "3bpa/train_mixedT.xyz",
+    500,
+    "energy",
+    # of 3bpa/iso_atoms.xyz
+    {"H": -13.587223, "C": -1029.489000, "N": -1484.981457, "O": -2041.981600},
+)
 TARGETS: Dict[str, Any] = {
     "energy": {
         "key": "E",
@@ -76,6 +91,16 @@ def read(path: Path, number: int, key: str) -> List[ase.Atoms]:
     return frames
 
 
+def isolated_atoms(energies: Dict[str, float]) -> List[ase.Atoms]:
+    """Atoms without neighbors, as structures."""
+    frames = []
+    for symbol, energy in energies.items():
+        atom = ase.Atoms(symbol)
+        atom.info["E"], atom.arrays["F"] = energy, np.zeros((1, 3))
+        frames.append(atom)
+    return frames
+
+
 def run(settings: Record, folder: Path) -> Record:
     """Train and test."""
     size, molecule = settings["size"], settings["molecule"]
@@ -88,7 +113,8 @@ def run(settings: Record, folder: Path) -> Record:
     architecture["training"].update(num_epochs=settings["epochs"], batch_size=5)
     with tempfile.TemporaryDirectory() as name:
         path = Path(name)
-        ase.io.write(path / "train.xyz", frames[:size])
+        atoms = settings["atoms"] * isolated_atoms(files.atoms)
+        ase.io.write(path / "train.xyz", frames[:size] + atoms)
         ase.io.write(path / "validation.xyz", frames[size:])
         start = time.perf_counter()
         model, changes = path / "model.pt", settings["changes"]
@@ -125,6 +151,13 @@ def main() -> None:
     parser.add_argument("--validation", type=int, default=20)
     parser.add_argument("--epochs", type=int, nargs="+", default=[0, 100])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument(
+        "--atoms",
+        type=int,
+        default=0,
+        metavar="N",
+        help="add N copies of every isolated atom to the training set",
+    )
     parser.add_argument("--options", help="file with the architecture to train")
     parser.add_argument("--set", nargs="+", default=[], dest="changes")
     parser.add_argument("--save", type=Path, help="JSON file that keeps the runs")
@@ -146,6 +179,7 @@ def main() -> None:
                         "size": size,
                         "validation": arguments.validation,
                         "epochs": epochs,
+                        "atoms": arguments.atoms,
                         "seed": seed,
                         "options": arguments.options,
                         "changes": sorted(arguments.changes),

@@ -7,10 +7,11 @@
     python scripts/reference_data.py hyperpolarizability data/hyperpolarizability.xyz
     python scripts/reference_data.py density data/density/water_jfit.zip
     python scripts/reference_data.py ions data/ions.xyz
+    python scripts/reference_data.py atoms data/ethanol_atoms.xyz
 
 Every molecule of ASE is turned at random, and its atoms are displaced at random.
-Restricted Hartree-Fock, except for ``ions``. ``density`` prints the ``irreps`` for the
-options file.
+Restricted Hartree-Fock, except for ``ions`` and ``atoms``. ``density`` prints the
+``irreps`` for the options file.
 """
 
 import argparse
@@ -23,7 +24,8 @@ import ase.build
 import ase.io
 import numpy as np
 import torch
-from ase.units import Bohr, Hartree
+from ase.units import Bohr, Hartree, kcal
+from ase.units import mol as mole
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import systems_to_torch
 from metatrain.utils.data.writers import DiskDatasetWriter
@@ -186,19 +188,20 @@ def density_target(coefficients: np.ndarray, types: List[int], basis: Basis) -> 
 
 
 def energy_and_forces(
-    frame: ase.Atoms, charge: int, spin_multiplicity: int
+    frame: ase.Atoms, charge: int, spin_multiplicity: int, functional: str = "PBE0"
 ) -> Tuple[float, np.ndarray]:
-    """Of one electronic state, with unrestricted PBE0/def2-SVP.
+    """Of one electronic state, with an unrestricted functional in def2-SVP.
 
     :param frame: molecule.
     :param charge: total charge in e.
     :param spin_multiplicity: 2S + 1.
+    :param functional: by PySCF's name.
     :return: in eV and eV/Å, ``(atoms, 3)``.
     """
     atoms = list(zip(frame.symbols, frame.positions.tolist()))
     spin = spin_multiplicity - 1  # number of unpaired electrons
     mol = gto.M(atom=atoms, basis="def2-svp", charge=charge, spin=spin, verbose=0)
-    state = dft.UKS(mol, xc="PBE0").run(conv_tol=1e-10, max_cycle=200)
+    state = dft.UKS(mol, xc=functional).run(conv_tol=1e-10, max_cycle=200)
     assert state.converged
     gradient = state.nuc_grad_method().kernel()
     return state.e_tot * Hartree, -gradient * Hartree / Bohr
@@ -251,11 +254,24 @@ def write_ions(path: Path) -> None:
     ase.io.write(path, frames, format="extxyz")
 
 
+def write_atoms(path: Path) -> None:
+    """Isolated atoms, with the method and the units of ``ethanol_reduced_100.xyz``."""
+    frames = []
+    for symbol, spin_multiplicity in (("H", 2), ("C", 3), ("O", 3)):
+        frame = ase.Atoms(symbol)
+        energy, forces = energy_and_forces(frame, 0, spin_multiplicity, "PBE")
+        frame.info["energy"] = energy * mole / kcal
+        frame.arrays["forces"] = np.zeros_like(forces)
+        frames.append(frame)
+    ase.io.write(path, frames, format="extxyz")
+
+
 SETS = {
     "shieldings": write_shieldings,
     "hyperpolarizability": write_hyperpolarizability,
     "density": write_density,
     "ions": write_ions,
+    "atoms": write_atoms,
 }
 
 
