@@ -11,7 +11,7 @@ from .trainer import Trainer
 
 use_this_reader()
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __model__ = ScalarTensor
 __trainer__ = Trainer
 

@@ -1,7 +1,7 @@
 """What checkpoints contain, their versions, and which of their weights are used.
 
-Until the first release, changes to the content of checkpoints replace
-``tests/interface/checkpoints``, and the versions stay at 1.
+A change to the content of checkpoints since the last release increases the version, and
+needs an upgrade: ``CONTRIBUTING.md``.
 """
 
 import logging
