@@ -141,12 +141,10 @@ def read(dataset: DataSet, folder: Path) -> List[ase.Atoms]:
             raise FileNotFoundError(f"no {name} in '{folder}': give its folder, --data")
         for atoms in ase.io.read(folder / name, ":"):
             values = {target.label: target.values(atoms) for target in dataset.targets}
-            frame = ase.Atoms(atoms.numbers, atoms.positions)
-            if not dataset.are_molecules:
-                frame.set_cell(atoms.cell)
-                frame.set_pbc(atoms.pbc)
-            frame.info = values
-            frames.append(frame)
+            atoms.info, atoms.calc = values, None
+            if dataset.are_molecules:
+                atoms.cell, atoms.pbc = None, False
+            frames.append(atoms)
     return frames
 
 

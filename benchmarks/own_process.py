@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from typing import Any, Dict
+from typing import Dict
 
 
 def in_own_process(file: str, *arguments: object) -> Dict[str, float]:
@@ -17,5 +17,5 @@ def in_own_process(file: str, *arguments: object) -> Dict[str, float]:
     output = subprocess.run(command, capture_output=True, text=True)
     if output.returncode != 0:
         raise RuntimeError(output.stderr)
-    result: Dict[str, Any] = json.loads(output.stdout.splitlines()[-1])
+    result: Dict[str, float] = json.loads(output.stdout.splitlines()[-1])
     return result

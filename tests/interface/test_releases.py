@@ -25,7 +25,7 @@ def test_there_are_checkpoints_of_all_kinds():
 def test_predictions_of_released_checkpoints(path, tmp_path):
     """They are those that the version had when it was released."""
     released = json.loads((FOLDER / path.name.replace(".ckpt.xz", ".json")).read_text())
-    present = predictions(unpacked(path, tmp_path), kind_of(path))
+    present = predictions(unpacked(path, tmp_path))
     assert present.keys() == released.keys()
     for name, values in present.items():
         assert values == pytest.approx(released[name], rel=1e-9, abs=1e-9), name

@@ -13,12 +13,8 @@ from pathlib import Path
 import ase.io
 import torch
 from metatomic.torch import ModelOutput
-from metatrain.utils.data import DiskDataset
 from metatrain.utils.io import load_model
-from metatrain.utils.neighbor_lists import (
-    get_requested_neighbor_lists,
-    get_system_with_neighbor_lists,
-)
+from omegaconf import OmegaConf
 
 from files import DATA, PROJECT
 from helpers import prepare
@@ -26,6 +22,7 @@ from metatrain_scalar_tensor import __version__
 from options import train_in, write_options
 
 
+KINDS = ["tensors", "messages", "pairs"]
 FOLDER = PROJECT / "tests" / "interface" / "releases"
 WATER = DATA / "hamiltonian" / "water_sto3g.zip"
 ENERGY = {"key": "energy", "unit": "eV", "forces": {"key": "forces"}, "stress": False}
@@ -52,45 +49,23 @@ def options_of(kind):
     elif kind == "pairs":
         options.training_set.systems.read_from = str(WATER)
         options.architecture.model.atom_pairs = {"num_channels": 2, "num_functions": 8}
-        irreps = {
-            1: [{"o3_lambda": 0, "o3_sigma": 1, "num": 1}],
-            8: [
-                {"o3_lambda": 0, "o3_sigma": 1, "num": 2},
-                {"o3_lambda": 1, "o3_sigma": 1, "num": 1},
-            ],
-        }
-        options.training_set.targets = {
-            f"mtt::fock_{which}": {
-                "key": f"mtt::fock_{which}",
-                "sample_kind": sample_kind,
-                "unit": "eV",
-                "type": {"spherical": {"product": "cartesian", "irreps": irreps}},
-            }
-            for which, sample_kind in (("onsite", "atom"), ("offsite", "atom_pair"))
-        }
+        of_water = OmegaConf.load(PROJECT / "options" / "hamiltonian.yaml")
+        options.training_set.targets = of_water.training_set.targets
     return options
 
 
-KINDS = ["tensors", "messages", "pairs"]
-
-
-def predictions(path, kind):
-    """All targets of the first three structures of the data, as lists of numbers."""
+def predictions(path):
+    """All targets of the first three molecules of known types, as lists of numbers."""
     model = load_model(path).eval()
-    if kind == "pairs":
-        lists = get_requested_neighbor_lists(model)
-        data = DiskDataset(WATER)
-        systems = [
-            get_system_with_neighbor_lists(data[i]["system"], lists) for i in range(3)
-        ]
-    else:
-        systems = prepare(model, ase.io.read(DATA / "molecules.xyz", ":3"))
+    known = set(model.dataset_info.atomic_types)
+    frames = ase.io.read(DATA / "molecules.xyz", ":")
+    frames = [frame for frame in frames if known.issuperset(frame.numbers)][:3]
     outputs = {
         name: ModelOutput(sample_kind=info.sample_kind)
         for name, info in model.dataset_info.targets.items()
     }
     with torch.no_grad():
-        values = model(systems, outputs)
+        values = model(prepare(model, frames), outputs)
     return {
         name: [x for block in target.blocks() for x in block.values.flatten().tolist()]
         for name, target in sorted(values.items())
@@ -111,11 +86,10 @@ def main():
             folder = Path(name)
             train_in(folder, options_of(kind))
             checkpoint = folder / "model.ckpt"
-            name = FOLDER / f"{__version__}-{kind}"
             packed = lzma.compress(checkpoint.read_bytes())
-            Path(f"{name}.ckpt.xz").write_bytes(packed)
-            of_model = json.dumps(predictions(checkpoint, kind), indent=1)
-            Path(f"{name}.json").write_text(of_model + "\n")
+            values = json.dumps(predictions(checkpoint), indent=1)
+            (FOLDER / f"{__version__}-{kind}.ckpt.xz").write_bytes(packed)
+            (FOLDER / f"{__version__}-{kind}.json").write_text(values + "\n")
 
 
 if __name__ == "__main__":
