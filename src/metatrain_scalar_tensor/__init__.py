@@ -1,7 +1,8 @@
 """Scalar × tensor models for metatrain.
 
-The architecture ``experimental.scalar_tensor``: ``documentation.py`` describes its
-hyperparameters, ``model.py`` is the model.
+The architecture ``experimental.scalar_tensor``: ``documentation.py`` describes the
+hyperparameters of the model, ``training/documentation.py`` those of the training, and
+``model.py`` is the model.
 """
 
 from .interface.architecture import ScalarTensor

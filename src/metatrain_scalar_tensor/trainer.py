@@ -14,7 +14,6 @@ import torch
 from metatrain.utils.abc import ModelInterface, TrainerInterface
 from metatrain.utils.io import check_file_extension
 
-from .documentation import TrainerHypers
 from .interface import checkpoints
 from .interface.architecture import ScalarTensor
 from .interface.fit import fit_to_targets
@@ -23,6 +22,7 @@ from .interface.log import Log, log_species
 from .interface.sources import Sources
 from .training.checks import Datasets, check_data, check_hypers
 from .training.diagnosis import refuse_bad_structure
+from .training.documentation import TrainerHypers
 from .training.finetuning import choose_weights, forget_ensembles
 from .training.fit import Fit
 from .training.loaders import Loaders, atomic_basis_transforms, build_collate_fn

@@ -13,7 +13,7 @@ from metatrain.scaler import train_or_load_scaler
 from metatrain.utils.data import Dataset, TargetInfo
 from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_target
 
-from ..documentation import TrainerHypers
+from ..training.documentation import TrainerHypers
 from .architecture import ScalarTensor
 from .baseline import Baseline
 from .isotropic import IsotropicComposition, IsotropicPart

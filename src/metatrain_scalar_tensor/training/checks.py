@@ -10,7 +10,6 @@ from metatomic.torch import NeighborListOptions, System
 from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 
-from ..documentation import TrainerHypers
 from ..interface.architecture import ScalarTensor
 from ..interface.gradients import unite_gradients
 from ..interface.intensive import check_intensive, has_volume
@@ -18,6 +17,7 @@ from ..interface.sources import Datasets, Part, Sources
 from ..o3 import cartesian_irreps
 from ..structures import closest_distance, is_finite
 from ..system_inputs import is_possible
+from .documentation import TrainerHypers
 
 
 MAX_PAIRS = 10**8  # entries in the neighbor list of a structure, each about 1 kB

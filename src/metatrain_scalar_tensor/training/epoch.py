@@ -13,9 +13,9 @@ from metatrain.utils.loss import LossAggregator
 from metatrain.utils.metrics import MAEAccumulator, RMSEAccumulator
 from metatrain.utils.per_atom import average_by_num_atoms
 
-from ..documentation import TrainerHypers
 from ..interface.architecture import ScalarTensor
 from .cache import Batch, FromMemory
+from .documentation import TrainerHypers
 from .processes import Processes
 from .traces import TraceSupervision
 

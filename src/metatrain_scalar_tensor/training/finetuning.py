@@ -3,10 +3,10 @@
 import logging
 from typing import Any, Optional, Set
 
-from ..documentation import FinetuneHypers
 from ..interface.architecture import ScalarTensor
 from ..interface.sources import Datasets
 from .checks import targets_of_data
+from .documentation import FinetuneHypers
 
 
 def choose_weights(

@@ -8,9 +8,9 @@ from metatrain.utils.distributed.distributed_data_parallel import (
 )
 from metatrain.utils.loss import LossAggregator
 
-from ..documentation import TrainerHypers
 from ..interface.architecture import ScalarTensor
 from .averaging import WeightAverage
+from .documentation import TrainerHypers
 from .epoch import EpochRunner
 from .loaders import Loaders
 from .optimizer import make_optimizer

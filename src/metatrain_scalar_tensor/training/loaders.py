@@ -28,12 +28,12 @@ from metatrain.utils.system_data import get_system_data_transform
 from metatrain.utils.transfer import batch_to
 from torch.utils.data import DataLoader, DistributedSampler, Subset
 
-from ..documentation import TrainerHypers
 from ..interface.architecture import ScalarTensor
 from ..interface.fit import get_drop_rounding_transform
 from ..interface.pair_targets import get_pair_targets_transform
 from ..interface.sources import Datasets
 from .cache import Batch, Cache
+from .documentation import TrainerHypers
 from .processes import Processes
 
 

@@ -9,7 +9,7 @@ from metatrain.utils.distributed.slurm import (
     resolve_distributed,
 )
 
-from ..documentation import TrainerHypers
+from .documentation import TrainerHypers
 
 
 class Processes(NamedTuple):

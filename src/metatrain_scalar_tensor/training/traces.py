@@ -6,8 +6,8 @@ from typing import Any, Dict, Iterator, Union
 import torch
 from metatensor.torch import TensorMap
 
-from ..documentation import TraceHypers
 from ..interface.architecture import ScalarTensor
+from .documentation import TraceHypers
 
 
 class TraceSupervision(torch.nn.Module):
