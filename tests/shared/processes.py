@@ -24,6 +24,30 @@ def start_training(
     )
 
 
+def train_as_two_tasks(folder, options="options.yaml"):
+    """As two SLURM tasks on one machine, connected by gloo, in the folders 0 and 1.
+
+    :return: the outputs of both.
+    """
+    processes = []
+    for rank in range(2):
+        of_task = folder / str(rank)
+        of_task.mkdir()
+        slurm = {
+            "SLURM_JOB_ID": "1",
+            "SLURM_NTASKS": "2",
+            "SLURM_PROCID": str(rank),
+            "SLURM_LOCALID": str(rank),
+            "SLURM_JOB_NODELIST": "localhost",
+        }
+        processes.append(
+            start_training(of_task, options=f"../{options}", environment=slurm)
+        )
+    outputs = [process.communicate(timeout=TIMEOUT)[0] for process in processes]
+    assert [p.returncode for p in processes] == [0, 0], "\n".join(outputs)
+    return outputs
+
+
 def make_environment(folder):
     """Make an empty virtual environment; returns its ``python``."""
     subprocess.check_call([sys.executable, "-m", "venv", "--without-pip", folder])

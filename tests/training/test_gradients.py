@@ -11,7 +11,7 @@ from metatrain.cli.train import train_model
 from omegaconf import OmegaConf
 
 from options import write_options
-from processes import TIMEOUT, start_training
+from processes import TIMEOUT, free_port, start_training, train_as_two_tasks
 
 
 pytestmark = pytest.mark.usefixtures("in_temporary_folder")
@@ -87,19 +87,28 @@ def test_validation_sets_with_other_gradients(crystals_first):
     train_model(both)
 
 
-def test_isolated_atoms_are_a_data_set_smaller_than_a_batch():
-    """Every step of it is taken, although it has fewer structures than a batch."""
-    ase.io.write("crystals.xyz", copper(periodic=True, number=12))
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_isolated_atoms_are_a_data_set_smaller_than_a_batch(num_processes, tmp_path):
+    """No step of it is left out, with fewer structures than a batch or processes."""
+    ase.io.write(tmp_path / "crystals.xyz", copper(periodic=True, number=12))
     atom = ase.Atoms("Cu", info={"E": 3.6}, cell=[0, 0, 0])
     atom.arrays["F"] = np.zeros((1, 3))
-    ase.io.write("atoms.xyz", atom)
+    ase.io.write(tmp_path / "atoms.xyz", atom)
     both = options(
-        data_set("crystals.xyz", **STRESS), data_set("atoms.xyz", stress=False)
+        data_set(str(tmp_path / "crystals.xyz"), **STRESS),
+        data_set(str(tmp_path / "atoms.xyz"), stress=False),
     )
     both.validation_set = 0.25
-    both.architecture.training.update(batch_size=4, num_epochs=3, solve_heads=False)
-    train_model(both)
-    state = torch.load("model.ckpt", weights_only=False)["trainer_state"]
+    training = {"batch_size": 4 // num_processes, "distributed_port": free_port()}
+    both.architecture.training.update(training, num_epochs=3, solve_heads=False)
+    if num_processes == 1:
+        train_model(both)
+        checkpoint = "model.ckpt"
+    else:
+        OmegaConf.save(both, tmp_path / "options.yaml")
+        train_as_two_tasks(tmp_path)
+        checkpoint = tmp_path / "0" / "model.ckpt"
+    state = torch.load(checkpoint, weights_only=False)["trainer_state"]
     steps = {int(s["step"]) for s in state["optimizer"]["state"].values()}
     assert steps == {3 * (2 + 1)}
 

@@ -22,7 +22,7 @@ from helpers import assert_same, make_model, molecules, predict, prepare, spheri
 from metatrain_scalar_tensor.training.averaging import WeightAverage
 from metatrain_scalar_tensor.training.schedule import warmup_cosine
 from options import train_in, write_options
-from processes import TIMEOUT, free_port, start_training
+from processes import free_port, train_as_two_tasks
 
 
 pytestmark = pytest.mark.usefixtures("in_temporary_folder")
@@ -457,7 +457,7 @@ def test_learning_rate_rises_and_decays_to_zero():
 
 
 def test_two_processes_train_as_one_does(tmp_path):
-    """As two SLURM tasks on one machine, connected by gloo, with half a batch each.
+    """With half a batch each.
 
     With few features, so that equations are added up but for scalars, whose invariants
     are more than there are structures.
@@ -477,22 +477,7 @@ def test_two_processes_train_as_one_does(tmp_path):
     options.architecture.training.batch_size = 10
     options.architecture.training.distributed_port = free_port()
     OmegaConf.save(options, "options.yaml")
-    processes = []
-    for rank in range(2):
-        folder = tmp_path / str(rank)
-        folder.mkdir()
-        slurm = {
-            "SLURM_JOB_ID": "1",
-            "SLURM_NTASKS": "2",
-            "SLURM_PROCID": str(rank),
-            "SLURM_LOCALID": str(rank),
-            "SLURM_JOB_NODELIST": "localhost",
-        }
-        processes.append(
-            start_training(folder, options="../options.yaml", environment=slurm)
-        )
-    outputs = [process.communicate(timeout=TIMEOUT)[0] for process in processes]
-    assert [p.returncode for p in processes] == [0, 0], "\n".join(outputs)
+    outputs = train_as_two_tasks(tmp_path)
     assert "Training on 2 x cpu" in outputs[0]
     assert not (tmp_path / "1" / "model.pt").exists()
     together = torch.load(tmp_path / "0" / "model.ckpt", weights_only=False)

@@ -123,9 +123,11 @@ class Loaders:
         for dataset in train_datasets:
             source = self._source(dataset)
             self._train_sources.append(source)
+            # fewer structures than processes are repeated: none is left out
+            drop_last = len(dataset) >= processes.world_size
             train_loaders, epoch_samplers = build_train_dataloaders(
                 [source.dataset],
-                [self._sampler(dataset, shuffle=True, drop_last=True)],
+                [self._sampler(dataset, shuffle=True, drop_last=drop_last)],
                 source.collate_fn,
                 # metatrain refuses sets that are smaller, such as isolated atoms
                 min(hypers["batch_size"], max(1, len(dataset))),
