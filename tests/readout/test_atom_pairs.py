@@ -258,19 +258,18 @@ def test_pairs_at_the_cutoff_have_a_direction():
 @pytest.mark.parametrize("l1, l2", list(itertools.product(range(3), repeat=2)))
 def test_products_of_all_ranks(l1, l2):
     """Every block of a matrix can be reached: as many independent tensors as it has."""
-    irreps = [{"o3_lambda": l1, "o3_sigma": 1}, {"o3_lambda": l2, "o3_sigma": 1}]
-    irreps = irreps[:1] if l1 == l2 else irreps
-    values = []
-    for seed in range((2 * l1 + 1) * (2 * l2 + 1)):
-        model = model_of_pairs({"y": product(irreps, "cartesian")}, seed=seed)
-        key = {
-            f"o3_{n}_{i}": v
-            for i, l in ((1, l1), (2, l2))
-            for n, v in (("lambda", l), ("sigma", 1))
-        }
-        block = predict(model, molecules(1), ["y"], "atom_pair")["y"].block(key)
-        values.append(block.values[0].detach().flatten())
-    assert np.linalg.matrix_rank(torch.stack(values), tol=1e-8) == len(values)
+    # each shell that many times, so that there are as many blocks as a block has numbers
+    irreps = [{"o3_lambda": l, "o3_sigma": 1, "num": 2 * l + 1} for l in {l1, l2}]
+    model = model_of_pairs({"y": product(irreps, "cartesian")})
+    key = {
+        f"o3_{n}_{i}": v
+        for i, l in ((1, l1), (2, l2))
+        for n, v in (("lambda", l), ("sigma", 1))
+    }
+    block = predict(model, molecules(1), ["y"], "atom_pair")["y"].block(key)
+    values = block.values[0].detach().flatten(0, 1)  # (numbers of a block, blocks)
+    assert values.shape[0] == values.shape[1] == (2 * l1 + 1) * (2 * l2 + 1)
+    assert np.linalg.matrix_rank(values, tol=1e-8) == len(values)
 
 
 def test_target_of_pairs_is_added_on_restart():

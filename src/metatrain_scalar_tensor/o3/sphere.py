@@ -1,5 +1,8 @@
 """Functions on the unit sphere, given by their values on a quadrature grid."""
 
+from functools import cache
+from typing import Tuple
+
 import numpy as np
 import torch
 from scipy.integrate import lebedev_rule
@@ -50,21 +53,11 @@ class SphereGrid(torch.nn.Module):
                 f"the sum of their angular channels, this would be {degree}: lower "
                 "'max_angular'"
             )
-        points, weights = lebedev_rule(rules[0])
-        points = torch.from_numpy(np.ascontiguousarray(points.T))  # (points, 3)
+        harmonics, slopes, weights = _on_lebedev_grid(max_angular, rules[0])
         self.num_points = len(weights)
-        harmonics = SphericalHarmonics(max_angular).double()
-        # an orthonormal frame (t, u, r) at every point
-        t = torch.linalg.svd(points.unsqueeze(1)).Vh[:, 1]
-        u = torch.linalg.cross(points, t)
-        slopes = [torch.func.jvp(harmonics, (points,), (d,))[1] for d in (t, u)]
-        buffers = {
-            "harmonics": harmonics(points),
-            "slopes": torch.cat(slopes),
-            "projector": harmonics(points).T * torch.from_numpy(weights),
-        }
-        for name, values in buffers.items():
-            self.register_buffer(name, values, persistent=False)
+        self.register_buffer("harmonics", harmonics, persistent=False)
+        self.register_buffer("slopes", slopes, persistent=False)
+        self.register_buffer("projector", harmonics.T * weights, persistent=False)
 
     def forward(self, coefficients: torch.Tensor) -> torch.Tensor:
         """The values of functions on the grid.
@@ -96,3 +89,18 @@ class SphereGrid(torch.nn.Module):
         """
         num_rows = (max_lambda + 1) * (max_lambda + 1)  # TorchScript: ** is a float
         return on_components(self.projector[:num_rows], values)
+
+
+@cache  # the same for all models, some of which have ten of these grids
+def _on_lebedev_grid(
+    max_angular: int, degree: int
+) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Harmonics and their slopes, as in :class:`SphereGrid`, and weights of points."""
+    points, weights = lebedev_rule(degree)
+    points = torch.from_numpy(np.ascontiguousarray(points.T))  # (points, 3)
+    harmonics = SphericalHarmonics(max_angular).double()
+    # an orthonormal frame (t, u, r) at every point
+    t = torch.linalg.svd(points.unsqueeze(1)).Vh[:, 1]
+    u = torch.linalg.cross(points, t)
+    slopes = [torch.func.jvp(harmonics, (points,), (d,))[1] for d in (t, u)]
+    return harmonics(points), torch.cat(slopes), torch.from_numpy(weights)

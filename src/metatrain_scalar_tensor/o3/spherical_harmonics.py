@@ -1,6 +1,7 @@
 """Real spherical harmonics."""
 
 import math
+from functools import cache
 
 import numpy as np
 import torch
@@ -38,12 +39,8 @@ class SphericalHarmonics(torch.nn.Module):
         azimuthal = np.zeros((2 * max_angular + 2, (max_angular + 1) ** 2))
         for l in range(max_angular + 1):
             for m in range(-l, l + 1):
-                norm = (2 if m != 0 else 1) * (2 * l + 1) / (4 * math.pi)
-                norm *= math.factorial(l - abs(m)) / math.factorial(l + abs(m))
-                derivative = Legendre.basis(l).deriv(abs(m))
-                q = np.real(derivative.convert(kind=Chebyshev).coef)
-                column = l * l + l + m
-                polynomials[: len(q), column] = math.sqrt(norm) * q
+                q, column = _chebyshev_coefficients(l, abs(m)), l * l + l + m
+                polynomials[: len(q), column] = q
                 azimuthal[2 * abs(m) + (m < 0), column] = 1.0
         self.register_buffer("polynomials", torch.tensor(polynomials), persistent=False)
         self.register_buffer("azimuthal", torch.tensor(azimuthal), persistent=False)
@@ -65,3 +62,15 @@ class SphericalHarmonics(torch.nn.Module):
         q = torch.stack(chebyshev[: self.max_angular + 1], dim=1) @ self.polynomials
         parts = torch.view_as_real(torch.stack(powers, dim=1)).flatten(1)
         return q * (parts @ self.azimuthal)
+
+
+@cache
+def _chebyshev_coefficients(l: int, m: int) -> np.ndarray:
+    """Of ``Q_lm`` as defined above; the conversion is slow, and models need it often.
+
+    :return: ``(l - m + 1,)``
+    """
+    norm = (2 if m != 0 else 1) * (2 * l + 1) / (4 * math.pi)
+    norm *= math.factorial(l - m) / math.factorial(l + m)
+    derivative = Legendre.basis(l).deriv(m)
+    return math.sqrt(norm) * np.real(derivative.convert(kind=Chebyshev).coef)
