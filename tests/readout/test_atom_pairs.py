@@ -258,7 +258,7 @@ def test_pairs_at_the_cutoff_have_a_direction():
 @pytest.mark.parametrize("l1, l2", list(itertools.product(range(3), repeat=2)))
 def test_products_of_all_ranks(l1, l2):
     """Every block of a matrix can be reached: as many independent tensors as it has."""
-    # each shell that many times, so that there are as many blocks as a block has numbers
+    # repeated, so that there are as many blocks as a block has numbers
     irreps = [{"o3_lambda": l, "o3_sigma": 1, "num": 2 * l + 1} for l in {l1, l2}]
     model = model_of_pairs({"y": product(irreps, "cartesian")})
     key = {
