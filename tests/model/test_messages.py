@@ -55,8 +55,10 @@ def test_received_tensors_are_products_of_functions_on_the_sphere():
     receive: Receive = messages.layers[0].receive
     receive.paths.data.fill_(1.0)
     types = model.read(systems).types
-    tensors = messages.first(torch.cat(density, dim=1), types, only_scalars=False)
-    received = receive(tensors, edges)
+    density = torch.cat(density, dim=1).transpose(0, 1)
+    tensors = messages.first(density, types, only_scalars=False)
+    sent = receive.send(tensors).transpose(0, 1)  # (atoms, λ · μ, k)
+    received = receive(tensors, edges).transpose(0, 1)
 
     max_angular = model.hypers["expansion"]["basis"]["max_angular"]
     sphere = SphereGrid(max_angular, 3 * max_angular).double()
@@ -68,9 +70,9 @@ def test_received_tensors_are_products_of_functions_on_the_sphere():
     expected = torch.zeros_like(received)
     for place in range(edges.neighbors.shape[1]):
         functions = edges.radial[:, place] @ edges.mixing[:, :num_radial]
-        sent = receive.send(tensors)[edges.neighbors[:, place]]  # (atoms, λ · μ, k)
         radial = torch.einsum("in,kln->ilk", functions, of_sent)[:, receive.rank]
-        values = sphere.harmonics[:, :num_sent] @ (sent * radial)
+        on_edges = sent[edges.neighbors[:, place]] * radial
+        values = sphere.harmonics[:, :num_sent] @ on_edges
         radial = torch.einsum("in,ln->il", functions, of_harmonics)
         harmonics = edges.harmonics[:, place] * radial[:, receive.angular]
         values = values * sphere(harmonics.unsqueeze(2))
@@ -84,21 +86,22 @@ def test_powers_are_products_of_functions_on_the_sphere(order):
     torch.manual_seed(0)
     max_angular, max_rank, k = 2, 1, 3
     powers = SpherePowers(k, k, max_angular, max_rank, order, num_types=2).double()
-    tensors, types = torch.randn(4, 9, k).double(), torch.tensor([0, 1, 1, 0])
+    tensors, types = torch.randn(9, 4, k).double(), torch.tensor([0, 1, 1, 0])
     weights = powers.weights[types].reshape(4, order, 2, k)[:, :, [0, 1, 1, 1]]
+    weights = weights.transpose(0, 2)  # (L · M, ν, atoms, k)
     product = powers.factors[0](tensors)
-    expected = product[:, :4] * weights[:, 0]
+    expected = product[:4] * weights[:, 0]
     for i in range(1, order):
         ranks = (i * max_angular, max_angular, (i + 1) * max_angular)
         gaunt = SphericalGaunt(*ranks).double()
         factor = powers.factors[i](tensors)
-        outer = torch.einsum("amk,ank->akmn", product, factor)
-        product = gaunt(outer).transpose(1, 2)
-        expected = expected + product[:, :4] * weights[:, i]
+        outer = torch.einsum("mak,nak->akmn", product, factor)
+        product = gaunt(outer).permute(2, 0, 1)
+        expected = expected + product[:4] * weights[:, i]
     expected = powers.mix(expected)
     torch.testing.assert_close(powers(tensors, types, only_scalars=False), expected)
     scalars = powers(tensors, types, only_scalars=True)
-    torch.testing.assert_close(scalars, expected[:, :1])
+    torch.testing.assert_close(scalars, expected[:1])
 
 
 def test_energies_alone_are_those_beside_tensors():
@@ -229,10 +232,11 @@ def test_the_largest_rank_of_calibrated_messages_has_unit_mean_square():
     structures = model.read(prepare(model, [cluster(20)]))
     messages: Messages = model.model.messages
     density, edges = model.model.look(structures)
-    tensors = messages.first(torch.cat(density, dim=1), structures.types, False)
+    density = torch.cat(density, dim=1).transpose(0, 1)
+    tensors = messages.first(density, structures.types, False)
     for layer in messages.layers:
         received = layer.receive(tensors, edges)
-        of_every_rank = received.split(messages.num_components, dim=1)
+        of_every_rank = received.split(messages.num_components)
         largest = max(values.pow(2).mean().item() for values in of_every_rank)
         assert largest == pytest.approx(1.0)
         tensors = layer(tensors, edges, structures.types, False)

@@ -74,19 +74,18 @@ class MessageLayer(torch.nn.Module):
     ) -> torch.Tensor:
         """Send, receive, multiply and add.
 
-        :param tensors: ``(atoms, λ · μ, channels)``
+        :param tensors: ``(λ · μ, atoms, channels)``
         :param edges: the edges of the structures.
         :param types: index of the type of each atom, ``(atoms,)``
         :param only_scalars: compute no other results.
-        :return: new tensors, ``(atoms, L · M, channels)``
+        :return: new tensors, ``(L · M, atoms, channels)``
         """
         products = self.powers(self.receive(tensors, edges), types, only_scalars)
         weights = self.kept[types].unflatten(1, self.shape)  # (atoms, λ, k)
         # the result of the last layer may have more or fewer ranks than those sent
-        rank = self.rank[: products.shape[1]]
-        kept = self.keep(tensors[:, : len(rank)]) * weights[:, rank]
-        new = products[:, : len(rank)] + kept
-        return torch.cat([new, products[:, len(rank) :]], dim=1)
+        rank = self.rank[: products.shape[0]]
+        kept = self.keep(tensors[: len(rank)]) * weights[:, rank].transpose(0, 1)
+        return torch.cat([products[: len(rank)] + kept, products[len(rank) :]])
 
     @torch.jit.unused
     def add_types(self, num_types: int, known: torch.Tensor) -> None:
@@ -156,17 +155,16 @@ class Messages(torch.nn.Module):
         :param types: index of the type of each atom, ``(atoms,)``
         :param with_tensors: whether more than the scalars of the last layer are needed.
         """
-        tensors = self.first(
-            torch.cat(density, dim=1), types, False
-        )  # (atoms, λ · μ, k)
-        scalars = [tensors[:, 0]]
+        tensors = self.first(_components_first(density), types, False)
+        scalars = [tensors[0]]  # of (λ · μ, atoms, k)
         last = len(self.layers) - 1
         for i, layer in enumerate(self.layers):
             only_scalars = i == last and not with_tensors
             tensors = layer(tensors, edges, types, only_scalars)
-            scalars.append(tensors[:, 0])
+            scalars.append(tensors[0])
         num_components = self.num_components if with_tensors else [1]
-        return Passed(list(tensors.split(num_components, 1)), torch.cat(scalars, 1))
+        of_ranks = tensors.transpose(0, 1).split(num_components, 1)
+        return Passed(list(of_ranks), torch.cat(scalars, 1))
 
     @torch.jit.unused
     def add_types(self, num_types: int, known: torch.Tensor) -> None:
@@ -194,16 +192,25 @@ class Messages(torch.nn.Module):
 
         def received(i: int, structures: Structures) -> Sequence[torch.Tensor]:
             density, edges = look(structures)
-            tensors = self.first(torch.cat(density, dim=1), structures.types, False)
+            tensors = self.first(_components_first(density), structures.types, False)
             for earlier in layers[:i]:
                 tensors = earlier(tensors, edges, structures.types, False)
             received = layers[i].receive(tensors, edges)
-            return received.split(self.num_components, 1)
+            return received.split(self.num_components)
 
         for i, layer in enumerate(layers):
             layer.receive.scale.fill_(1.0)
             sizes = root_mean_squares(batches, partial(received, i))
             layer.receive.scale.copy_(1.0 / sizes.max())
+
+
+def _components_first(density: List[torch.Tensor]) -> torch.Tensor:
+    """As messages have them: few components, and many atoms times channels.
+
+    :param density: for every ``l``, ``(atoms, 2l + 1, channels)``
+    :return: ``(l · m, atoms, channels)``
+    """
+    return torch.cat(density, dim=1).transpose(0, 1)
 
 
 __all__ = ["MessageLayer", "Messages", "Passed"]

@@ -22,12 +22,19 @@ class LinearOfRanks(torch.nn.Module):
         )
 
     def forward(self, tensors: torch.Tensor) -> torch.Tensor:
-        """Combine channels: ``(atoms, l · m, num_inputs)`` to ``num_outputs``.
+        """Combine channels.
 
-        The last ranks may be left out.
+        :param tensors: ``(l · m, atoms, num_inputs)``; the last ranks may be left out.
+        :return: ``(l · m, atoms, num_outputs)``
         """
-        combined: List[torch.Tensor] = []
+        return torch.bmm(tensors, self.matrices(tensors.shape[0]))
+
+    @torch.jit.export
+    def matrices(self, num_components: int) -> torch.Tensor:
+        """The weights of some components: ``(l · m, num_inputs, num_outputs)``."""
+        weights: List[torch.Tensor] = []
         for l, linear in enumerate(self.of_rank):
-            if l * l < tensors.shape[1]:
-                combined.append(linear(tensors[:, l * l : (l + 1) * (l + 1)]))
-        return torch.cat(combined, dim=1)
+            if l * l < num_components:
+                weight: torch.Tensor = linear.weight.T  # type: ignore[assignment]
+                weights.append(weight.expand(2 * l + 1, -1, -1))
+        return torch.cat(weights)

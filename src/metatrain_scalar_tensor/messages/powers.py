@@ -1,10 +1,12 @@
 """Products of the tensors of an atom with themselves: its many-body tensors."""
 
+from typing import List
+
 import torch
 
 from ..density.species import with_new_rows
 from ..o3 import SphereGrid
-from ..o3.components import ranks_of_components
+from ..o3.components import on_first_components, ranks_of_components
 from .linear import LinearOfRanks
 
 
@@ -65,33 +67,39 @@ class SpherePowers(torch.nn.Module):
     ) -> torch.Tensor:
         """Multiply.
 
-        :param tensors: ``(atoms, l · m, num_inputs)``
+        :param tensors: ``(l · m, atoms, num_inputs)``
         :param types: index of the type of each atom, ``(atoms,)``
         :param only_scalars: leave out all ``L`` but zero, for which fewer points of the
             grid are enough.
-        :return: ``(atoms, L · M, num_channels)``
+        :return: ``(L · M, atoms, num_channels)``
         """
-        max_rank = 0 if only_scalars else self.max_rank
-        rank = self.rank[: (max_rank + 1) * (max_rank + 1)]
+        harmonics, projector = self.sphere.harmonics, self.sphere.projector
+        rank = self.rank
+        if only_scalars:
+            harmonics = self.sphere_of_scalars.harmonics
+            projector = self.sphere_of_scalars.projector
+            rank = rank[:1]
+
+        matrices: List[torch.Tensor] = []
+        for factor in self.factors:
+            matrices.append(factor.matrices(len(tensors)))  # type: ignore[operator]
+        factors = torch.bmm(tensors, torch.cat(matrices, 2))  # (l · m, atoms, ν · k)
+        powers = [factors[: len(rank), :, : self.shape[2]]]
+        # of the points of the grid, each (points, atoms, k)
+        values = on_first_components(harmonics, factors).chunk(len(matrices), 2)
+        product = values[0]
+        products: List[torch.Tensor] = []
+        for value in values[1:]:
+            product = product * value
+            products.append(product)
+        if len(products) > 0:
+            of_points = torch.cat(products, 2)
+            powers.append(on_first_components(projector[: len(rank)], of_points))
+
         weights = self.weights[types].unflatten(1, self.shape)  # (atoms, ν, L, k)
-        product = tensors
-        sums = tensors
-        for order, factor in enumerate(self.factors):
-            f = factor(tensors)  # (atoms, l · m, k)
-            if only_scalars:
-                values = self.sphere_of_scalars(f)  # (atoms, points, k)
-            else:
-                values = self.sphere(f)
-            if order == 0:
-                product, sums = values, f[:, : len(rank)] * weights[:, 0, rank]
-            else:
-                product = product * values
-                if only_scalars:
-                    projected = self.sphere_of_scalars.project(product, 0)
-                else:
-                    projected = self.sphere.project(product, max_rank)
-                sums = sums + projected * weights[:, order, rank]
-        return self.mix(sums)
+        weights = weights[:, :, rank].permute(2, 0, 1, 3)  # (L · M, atoms, ν, k)
+        terms = torch.cat(powers, 2).unflatten(2, [len(matrices), -1])
+        return self.mix((terms * weights).sum(2))
 
     @torch.jit.unused
     def add_types(self, num_types: int, known: torch.Tensor) -> None:

@@ -63,11 +63,11 @@ class Receive(torch.nn.Module):
     def forward(self, tensors: torch.Tensor, edges: Edges) -> torch.Tensor:
         """Send along the edges, and sum over them.
 
-        :param tensors: ``(atoms, λ · μ, channels)``
+        :param tensors: ``(λ · μ, atoms, channels)``
         :param edges: the edges of the structures.
-        :return: ``(atoms, l · m, channels)``
+        :return: ``(l · m, atoms, channels)``
         """
-        sent = self.send(tensors).transpose(1, 2)  # (atoms, k, λ · μ)
+        sent = self.send(tensors).permute(1, 2, 0)  # (atoms, k, λ · μ)
         functions = edges.radial @ edges.mixing[:, : self.of_sent.in_features]
         weights = _of_components(self.of_sent.weight, self.num_channels, self.rank)
         on_edges = of_neighbors(sent.flatten(1), edges) * (functions @ weights.T)
@@ -80,7 +80,7 @@ class Receive(torch.nn.Module):
         paths = self.paths.index_select(1, self.rank).index_select(3, self.angular)
         outer = (outer * paths).sum(3)  # (atoms, k, λ · μ, l · m)
         received = self.gaunt(outer)  # (atoms, k, l · m)
-        return (received * self.scale).transpose(1, 2)
+        return (received * self.scale).permute(2, 0, 1)
 
 
 def _of_components(

@@ -32,6 +32,16 @@ def on_components(matrix: torch.Tensor, tensors: torch.Tensor) -> torch.Tensor:
     return torch.bmm(matrix.expand(tensors.shape[0], -1, -1), tensors)
 
 
+def on_first_components(matrix: torch.Tensor, tensors: torch.Tensor) -> torch.Tensor:
+    """Multiply the components of tensors with a matrix, if they come first.
+
+    :param matrix: ``(new components, components)``
+    :param tensors: ``(components, atoms, channels)``
+    :return: ``(new components, atoms, channels)``
+    """
+    return (matrix @ tensors.flatten(1)).unflatten(1, tensors.shape[1:])
+
+
 def ranks_of_components(max_rank: int) -> torch.Tensor:
     """The rank of every component of tensors up to a rank: 0, 1, 1, 1, 2, ..."""
     ranks = [l for l in range(max_rank + 1) for _ in range(2 * l + 1)]
