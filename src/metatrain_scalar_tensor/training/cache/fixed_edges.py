@@ -8,6 +8,7 @@ from typing import List, NamedTuple, Optional
 
 import torch
 from metatomic.torch import System
+from torch.autograd import forward_ad
 
 from ...structures import (
     EdgeFunctions,
@@ -55,6 +56,16 @@ class FixedEdges(NamedTuple):
         return functions.from_both_sides(
             first, second, radial, cutoff, harmonics, structures.types
         )
+
+    def moved(self, changes: torch.Tensor) -> "FixedEdges":
+        """The edges with tangents, in a context of forward-mode differentiation.
+
+        :param changes: tangents of the vectors between atoms, ``(entries, 3)``
+        """
+        assert self.slopes is not None
+        tangents = (self.slopes * changes.unsqueeze(1)).sum(2)
+        values = forward_ad.make_dual(self.values, tangents)
+        return self._replace(values=values, slopes=None)
 
 
 class EdgesInMemory:
@@ -120,3 +131,14 @@ class EdgesInMemory:
         )
         slopes = None if self.slopes is None else self.slopes[rows]
         return FixedEdges(neighbor_list, self.values[rows], slopes)
+
+
+def fixed_edges(functions: EdgeFunctions, systems: List[System]) -> FixedEdges:
+    """The edges of the structures of one batch, with slopes.
+
+    :param functions: the functions of the edges.
+    :param systems: the structures, with neighbor lists.
+    """
+    edges = EdgesInMemory(functions, systems, with_slopes=True)
+    edges.evaluate()
+    return edges.take(torch.arange(len(systems)))

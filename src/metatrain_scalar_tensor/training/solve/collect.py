@@ -17,6 +17,7 @@ import torch
 from metatensor.torch import TensorBlock, TensorMap
 
 from ...basis import basis_name
+from ...density import Surroundings
 from ...o3 import Irrep
 from ...readout import Centers
 from ...structures import Structures
@@ -143,9 +144,9 @@ class Collector:
         module, ((equations,),) = self.runner.module, self.equations[name]
         weights = self.runner.loss.metadata[name]["gradients"]
 
-        def columns(structures: Structures) -> torch.Tensor:
+        def columns(structures: Structures, surroundings: Surroundings) -> torch.Tensor:
             with _watching(self.readouts) as seen:
-                module.model(structures, [name])
+                module.model(structures, [name], None, surroundings)
             centers = seen["atom"].centers
             features = self.heads[name].last_layer_features(centers.features)
             return _columns_of_scalars(self.heads[name], features, centers)

@@ -6,18 +6,24 @@ import torch
 from metatensor.torch import TensorBlock
 from torch.autograd import forward_ad
 
+from ...density import Surroundings
 from ...interface.architecture import ScalarTensor
 from ...structures import Structures
 from ..cache import Batch
+from ..cache.fixed_edges import FixedEdges, fixed_edges
 
 
 NUM_STRAINS = 9
+
+Columns = Callable[[Structures, Surroundings], torch.Tensor]
+"""What the weights of a scalar are multiplied with, for every atom:
+``(atoms, columns)``"""
 
 
 def derivative_rows(
     model: ScalarTensor,
     batch: Batch,
-    columns: Callable[[Structures], torch.Tensor],
+    columns: Columns,
     target: TensorBlock,
     factors: TensorBlock,
     weights: Dict[str, float],
@@ -31,12 +37,12 @@ def derivative_rows(
         = -F_{i\alpha}
 
     One component of every structure at a time, by forward-mode differentiation, which
-    takes as long for thousands of columns as for one.
+    takes as long for thousands of columns as for one. The functions of the edges and
+    their slopes are computed once.
 
     :param model: the model.
     :param batch: the structures, without long-range features.
-    :param columns: computes what the weights of a scalar are multiplied with, for
-        every atom: ``(atoms, columns)``
+    :param columns: computes the columns.
     :param target: the target, as the loss compares it, with its gradients.
     :param factors: from the output of the network to that.
     :param weights: of the gradients in the loss.
@@ -45,7 +51,11 @@ def derivative_rows(
     :return: left sides ``(rows, columns)`` and right sides ``(rows,)``, which may be
         NaN, both with the square root of their weight in the loss.
     """
-    structures = model.read(batch.systems)
+    edges = batch.edges
+    if edges is None:
+        edges = fixed_edges(model.model.edges, batch.systems)
+    types = model.read.types(batch.systems)
+    structures = Structures(batch.systems, types, edges.neighbor_list)
     num_atoms = [len(system) for system in batch.systems]
     components = _components(target, factors, weights, num_atoms, number, generator)
     structure = torch.repeat_interleave(
@@ -63,7 +73,8 @@ def derivative_rows(
             [3 * len(structure), NUM_STRAINS * len(num_atoms)]
         )
         strains = strains.reshape(-1, 3, 3)[structure]
-        slopes = _slopes(structures, columns, displacements.reshape(-1, 3), strains)
+        changes = _changes(structures, displacements.reshape(-1, 3), strains)
+        slopes = _slopes(model, structures, edges, columns, changes)
         sums = slopes.new_zeros(len(num_atoms), slopes.shape[1]).double()
         sums.index_add_(0, structure, slopes.double())
         sizes = components.size[now].unsqueeze(1)
@@ -139,31 +150,38 @@ def _components(
     )
 
 
-def _slopes(
-    structures: Structures,
-    columns: Callable[[Structures], torch.Tensor],
-    displacements: torch.Tensor,
-    strains: torch.Tensor,
+def _changes(
+    structures: Structures, displacements: torch.Tensor, strains: torch.Tensor
 ) -> torch.Tensor:
-    """Derivatives of the columns of all atoms, for displacements and strains.
+    """Tangents of the vectors between atoms, ``(entries, 3)``.
 
     :param structures: the structures.
-    :param columns: as in :func:`derivative_rows`.
     :param displacements: of all atoms, ``(atoms, 3)``
     :param strains: of the structures of all atoms, ``(atoms, 3, 3)``
-    :return: ``(atoms, columns)``
     """
-    neighbor_list = structures.neighbor_list
-    first, second, vectors = (
-        neighbor_list.first,
-        neighbor_list.second,
-        neighbor_list.vectors.detach(),
-    )
+    first, second, _, vectors = structures.neighbor_list
     changes = displacements[second] - displacements[first]
-    changes = changes + torch.einsum("ea,eab->eb", vectors, strains[first])
+    return changes + torch.einsum("ea,eab->eb", vectors, strains[first])
+
+
+def _slopes(
+    model: ScalarTensor,
+    structures: Structures,
+    edges: FixedEdges,
+    columns: Columns,
+    changes: torch.Tensor,
+) -> torch.Tensor:
+    """Derivatives of the columns of all atoms, ``(atoms, columns)``.
+
+    :param model: the model.
+    :param structures: the structures.
+    :param edges: their edges, with slopes.
+    :param columns: as in :func:`derivative_rows`.
+    :param changes: of the vectors between atoms, ``(entries, 3)``
+    """
     with forward_ad.dual_level():
-        dual = forward_ad.make_dual(vectors, changes)
-        moved = neighbor_list._replace(vectors=dual)
-        values = columns(structures._replace(neighbor_list=moved))
+        moved = edges.moved(changes).of(structures, model.model.edges)
+        surroundings = Surroundings(model.model.density(structures, moved), moved)
+        values = columns(structures, surroundings)
         slopes = forward_ad.unpack_dual(values).tangent
     return torch.zeros_like(values) if slopes is None else slopes
