@@ -13,15 +13,19 @@ from options import write_options
 from processes import make_environment, without_pythonpath
 
 
-@pytest.fixture(params=["normal", "editable"])
-def mtt(request, tmp_path):
+def install(folder, *options):
     """The command ``mtt`` of a new virtual environment with this project installed.
 
     All packages but the project come from the environment of the tests, so that nothing
     needs to be downloaded.
+
+    :param folder: where to make the environment and a copy of the project.
+    :param options: of ``pip install``.
+    :return: a function that runs the command and returns its output, and the path of
+        the package.
     """
     environment = without_pythonpath()
-    python = make_environment(tmp_path / "venv")
+    python = make_environment(folder / "venv")
     site_packages = Path(
         subprocess.check_output(
             [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
@@ -36,21 +40,20 @@ def mtt(request, tmp_path):
         ignore=shutil.ignore_patterns("*scalar_tensor*"),
     )
     assert not (site_packages / "metatrain" / "experimental" / "scalar_tensor").exists()
-    project = tmp_path / "project"
+    project = folder / "project"
     shutil.copytree(
         PROJECT, project, ignore=shutil.ignore_patterns(".*", "outputs", "quickstart")
     )
     subprocess.check_call(
         [python, "-m", "pip", "install", "--no-deps", "--no-build-isolation"]
-        + (["--editable"] if request.param == "editable" else [])
-        + [project],
+        + [*options, project],
         env=environment,
     )
 
     def run(*arguments):
         process = subprocess.run(
             [python, "-m", "metatrain", *arguments],
-            cwd=tmp_path,
+            cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -64,12 +67,12 @@ def mtt(request, tmp_path):
         env=environment,
         text=True,
     )
-    source = project / "src" if request.param == "editable" else site_packages
-    assert Path(where.strip()).is_relative_to(source)
-    return run
+    return run, Path(where.strip())
 
 
-def test_train_export_eval_restart(mtt, tmp_path):
+def test_train_export_eval_restart(tmp_path):
+    mtt, package = install(tmp_path)
+    assert package.is_relative_to(tmp_path / "venv")
     options = write_options()
     OmegaConf.save(options, tmp_path / "options.yaml")
     assert "Training finished!" in mtt("train", "options.yaml")
@@ -88,3 +91,10 @@ def test_train_export_eval_restart(mtt, tmp_path):
     OmegaConf.save(options, tmp_path / "wrong.yaml")
     with pytest.raises(AssertionError, match="Unrecognized option 'width'"):
         mtt("train", "wrong.yaml")
+
+
+def test_train_in_an_editable_install(tmp_path):
+    mtt, package = install(tmp_path, "--editable")
+    assert package.is_relative_to(tmp_path / "project" / "src")
+    OmegaConf.save(write_options(), tmp_path / "options.yaml")
+    assert "Training finished!" in mtt("train", "options.yaml")
