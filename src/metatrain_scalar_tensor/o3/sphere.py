@@ -92,6 +92,7 @@ class SphereGrid(torch.nn.Module):
 
 
 @cache  # the same for all models, some of which have ten of these grids
+@torch.inference_mode(False)  # also for models that will be trained
 def _on_lebedev_grid(
     max_angular: int, degree: int
 ) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
