@@ -251,3 +251,13 @@ def test_irreps_of_traceless_tensors(symmetry, irreps):
     torch.testing.assert_close(traces, torch.zeros_like(traces), atol=1e-14, rtol=0)
     with pytest.raises(ValueError, match="a vector has no trace"):
         cartesian_irreps(1, "i traceless")
+
+
+def test_grids_of_inference_serve_training():
+    """The constants of all grids of one size are the same tensors."""
+    with torch.inference_mode():
+        SphereGrid(1, 2)
+    coefficients = torch.ones(1, 4, 1, dtype=torch.float64, requires_grad=True)
+    values = SphereGrid(1, 2)(coefficients)
+    values.square().sum().backward()
+    assert coefficients.grad.isfinite().all()
