@@ -156,9 +156,6 @@ class MessageHypers(TypedDict):
     """Number of tensors of each rank at every atom."""
     correlation_order: Annotated[int, Field(ge=1, le=4)] = 3
     """Largest number of received tensors in a product."""
-    radial_sets: Annotated[int, Field(ge=1, le=8)] = 1
-    """Number of radial functions of each harmonic, beside those of every channel. More
-    than one are slower, and no more accurate; models of version 0.2.0 have three."""
     representation: Literal["spherical", "cartesian"] = "spherical"
     """Representation in which tensors are multiplied. Weights and predictions are the
     same; ``spherical`` is faster for every rank (measured in ``docs/performance.md``).

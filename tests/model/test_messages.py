@@ -48,7 +48,7 @@ def test_equivariance(matrix, species, representation):
 def test_received_tensors_are_products_of_functions_on_the_sphere():
     """Sender's function times the harmonics of the edge, with both radial functions."""
     torch.manual_seed(0)
-    model = model_with(1, messages__radial_sets=2)
+    model = model_with(1)
     systems = prepare(model, [cluster(5)])
     messages: Messages = model.model.messages
     density, edges = model.model.look(model.read(systems))

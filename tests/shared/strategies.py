@@ -132,7 +132,6 @@ model_hypers = st.fixed_dictionaries(
         "species__correlation_order": st.sampled_from([2, 3, 4]),
         "expansion__basis__radial__type": st.sampled_from(["Gto", "Bessel"]),
         "messages__layers": st.integers(0, 1),
-        "messages__radial_sets": st.sampled_from([1, 3]),
         "messages__representation": st.sampled_from(["spherical", "cartesian"]),
         "tensor_basis__neighbors": st.sampled_from([None, 2]),
         "tensor_basis__gradients": st.sampled_from([None, 2]),

@@ -13,6 +13,7 @@ from metatomic.torch import (
     System,
 )
 from metatrain.utils.abc import ModelInterface
+from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_dataset_info
 from metatrain.utils.dtype import dtype_to_str
@@ -51,7 +52,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
     last_layer_parameter_names: Dict[str, List[str]]
     ensemble_names: Dict[str, List[str]]  # its outputs, for targets that have one
 
-    __checkpoint_version__ = 2
+    __checkpoint_version__ = 1
     __supported_devices__ = ["cuda", "cpu"]
     __supported_dtypes__ = [torch.float32, torch.float64]
     __default_metadata__ = ModelMetadata(
@@ -276,8 +277,11 @@ class ScalarTensor(ModelInterface[ModelHypers]):
             too large.
         """
         if model_hypers is not None:
-            defaults = checkpoints.defaults_beside(ARCHITECTURE, self.hypers)
-            raise_if_hypers_mismatch(self.hypers, model_hypers, defaults)
+            raise_if_hypers_mismatch(
+                self.hypers,
+                model_hypers,
+                default_hypers=get_default_hypers(ARCHITECTURE)["model"],
+            )
         merged_info = self.dataset_info.union(dataset_info)  # type: ignore[has-type]
         has_new_types = merged_info.atomic_types != self.atomic_types
         if has_new_types:
@@ -379,10 +383,10 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     @classmethod
     def upgrade_checkpoint(cls, checkpoint: Dict[str, Any]) -> Dict[str, Any]:
-        """Return a checkpoint of the current version, made of an older one if need be.
+        """Return a checkpoint of the current version, and refuse all others.
 
-        :raises RuntimeError: if the checkpoint has a later version.
+        :raises RuntimeError: if the checkpoint has a different version.
         """
         return checkpoints.check_version(
-            checkpoints.upgraded_model(checkpoint), "model", cls.__checkpoint_version__
+            checkpoint, "model", cls.__checkpoint_version__
         )

@@ -4,13 +4,11 @@ A change to the content of checkpoints since the last release increases the vers
 needs an upgrade: ``CONTRIBUTING.md``.
 """
 
-import copy
 import logging
 from typing import Any, Dict, Literal
 
 import torch
 from metatrain.utils.abc import ModelInterface
-from metatrain.utils.architectures import get_default_hypers
 
 
 def of_model(name: str, model: ModelInterface) -> Dict[str, Any]:
@@ -32,32 +30,6 @@ def of_model(name: str, model: ModelInterface) -> Dict[str, Any]:
         "model_state_dict": model.state_dict(),
         "best_model_state_dict": model.state_dict(),
     }
-
-
-def upgraded_model(checkpoint: Dict[str, Any]) -> Dict[str, Any]:
-    """Return a checkpoint whose model has the present version, made of an older one.
-
-    Version 1, of release 0.2.0, had three radial functions of each harmonic.
-    """
-    if checkpoint["model_ckpt_version"] != 1:
-        return checkpoint
-    data = checkpoint["model_data"]
-    hypers = data["model_hypers"]
-    messages = {**hypers["messages"], "radial_sets": 3}
-    data = {**data, "model_hypers": {**hypers, "messages": messages}}
-    return {**checkpoint, "model_ckpt_version": 2, "model_data": data}
-
-
-def defaults_beside(name: str, hypers: Dict[str, Any]) -> Dict[str, Any]:
-    """What options that are not given stand for when a training is restarted.
-
-    :param name: name of the architecture.
-    :param hypers: of the model. Options files of version 0.2.0 do not have the one that
-        the upgrade adds.
-    """
-    defaults = copy.deepcopy(get_default_hypers(name)["model"])
-    defaults["messages"]["radial_sets"] = hypers["messages"]["radial_sets"]
-    return defaults
 
 
 def check_version(

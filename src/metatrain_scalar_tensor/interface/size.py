@@ -97,7 +97,7 @@ def _check_memory(hypers: ModelHypers, num_types: int) -> None:
                 f"number of atomic types, {num_types}"
             )
     ranks = [messages["max_rank"] + 1, basis["max_angular"] + 1]
-    numbers = messages["layers"] * messages["channels"] * messages["radial_sets"]
+    numbers = messages["layers"] * messages["channels"]
     for num_ranks in ranks:  # outer products of sent tensors and harmonics
         is_spherical = messages["representation"] == "spherical"
         numbers *= num_ranks**2 if is_spherical else (3**num_ranks - 1) // 2

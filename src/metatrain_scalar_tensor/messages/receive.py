@@ -11,6 +11,9 @@ from ..structures.edges import of_neighbors
 from .linear import LinearOfRanks
 
 
+NUM_SETS = 3  # of radial functions of the harmonics
+
+
 class Receive(torch.nn.Module):
     r"""Tensors of the neighbors times harmonics, summed over the neighbors.
 
@@ -21,13 +24,13 @@ class Receive(torch.nn.Module):
         \qquad a_{j, k}^\lambda = \sum_{k'} V_{kk'}^\lambda \, h_{j, k'}^\lambda
 
     with learned radial functions, and with all couplings of the brackets that Gaunt
-    coefficients have. One set :math:`s` of radial functions of the harmonics is enough,
-    since the channels have their own, and the sum over neighbors stays one batched
-    matrix product, as for the density; the coupling comes after it. Zaverkin
+    coefficients have. Few sets :math:`s` give every channel and pair of ranks its own
+    dependence on the distance, and the sum over neighbors stays one batched matrix
+    product of outer products, as for the density; the coupling comes after it. Zaverkin
     et al., `arXiv:2405.14253 <https://arxiv.org/abs/2405.14253>`_; Batatia et al.,
     `arXiv:2206.07697 <https://arxiv.org/abs/2206.07697>`_.
 
-    :param hypers: largest rank, numbers of channels and sets, and representation.
+    :param hypers: largest rank, number of channels and representation.
     :param max_angular: largest ``l`` of the harmonics and of the received tensors.
     :param num_radial: number of radial functions of the edges.
     """
@@ -43,11 +46,11 @@ class Receive(torch.nn.Module):
         k, num_ranks = hypers["channels"], hypers["max_rank"] + 1
         self.num_channels = k
         self.send = LinearOfRanks(k, k, hypers["max_rank"])
-        self.num_sets, num_angular = hypers["radial_sets"], max_angular + 1
+        self.num_sets, num_angular = NUM_SETS, max_angular + 1
         self.of_sent = Contraction(num_radial, k * num_ranks)
-        self.of_harmonics = Contraction(num_radial, self.num_sets * num_angular)
+        self.of_harmonics = Contraction(num_radial, NUM_SETS * num_angular)
         self.paths = torch.nn.Parameter(
-            torch.randn(k, num_ranks, self.num_sets, num_angular) * self.num_sets**-0.5
+            torch.randn(k, num_ranks, NUM_SETS, num_angular) * NUM_SETS**-0.5
         )
         Gaunt = {"spherical": SphericalGaunt, "cartesian": CartesianGaunt}[
             hypers["representation"]
