@@ -19,7 +19,7 @@ from helpers import (
     target,
 )
 from metatrain_scalar_tensor.interface.outputs import atom_labels
-from metatrain_scalar_tensor.messages import Messages
+from metatrain_scalar_tensor.messages import Messages, components_first
 from metatrain_scalar_tensor.messages.powers import SpherePowers
 from metatrain_scalar_tensor.messages.receive import Receive
 from metatrain_scalar_tensor.o3 import SphereGrid, SphericalGaunt
@@ -55,8 +55,7 @@ def test_received_tensors_are_products_of_functions_on_the_sphere():
     receive: Receive = messages.layers[0].receive
     receive.paths.data.fill_(1.0)
     types = model.read(systems).types
-    density = torch.cat(density, dim=1).transpose(0, 1)
-    tensors = messages.first(density, types, only_scalars=False)
+    tensors = messages.first(components_first(density), types, only_scalars=False)
     sent = receive.send(tensors).transpose(0, 1)  # (atoms, λ · μ, k)
     received = receive(tensors, edges).transpose(0, 1)
 
@@ -232,8 +231,7 @@ def test_the_largest_rank_of_calibrated_messages_has_unit_mean_square():
     structures = model.read(prepare(model, [cluster(20)]))
     messages: Messages = model.model.messages
     density, edges = model.model.look(structures)
-    density = torch.cat(density, dim=1).transpose(0, 1)
-    tensors = messages.first(density, structures.types, False)
+    tensors = messages.first(components_first(density), structures.types, False)
     for layer in messages.layers:
         received = layer.receive(tensors, edges)
         of_every_rank = received.split(messages.num_components)

@@ -155,7 +155,7 @@ class Messages(torch.nn.Module):
         :param types: index of the type of each atom, ``(atoms,)``
         :param with_tensors: whether more than the scalars of the last layer are needed.
         """
-        tensors = self.first(_components_first(density), types, False)
+        tensors = self.first(components_first(density), types, False)
         scalars = [tensors[0]]  # of (λ · μ, atoms, k)
         last = len(self.layers) - 1
         for i, layer in enumerate(self.layers):
@@ -192,7 +192,7 @@ class Messages(torch.nn.Module):
 
         def received(i: int, structures: Structures) -> Sequence[torch.Tensor]:
             density, edges = look(structures)
-            tensors = self.first(_components_first(density), structures.types, False)
+            tensors = self.first(components_first(density), structures.types, False)
             for earlier in layers[:i]:
                 tensors = earlier(tensors, edges, structures.types, False)
             received = layers[i].receive(tensors, edges)
@@ -204,7 +204,7 @@ class Messages(torch.nn.Module):
             layer.receive.scale.copy_(1.0 / sizes.max())
 
 
-def _components_first(density: List[torch.Tensor]) -> torch.Tensor:
+def components_first(density: List[torch.Tensor]) -> torch.Tensor:
     """As messages have them: few components, and many atoms times channels.
 
     :param density: for every ``l``, ``(atoms, 2l + 1, channels)``
@@ -213,4 +213,4 @@ def _components_first(density: List[torch.Tensor]) -> torch.Tensor:
     return torch.cat(density, dim=1).transpose(0, 1)
 
 
-__all__ = ["MessageLayer", "Messages", "Passed"]
+__all__ = ["MessageLayer", "Messages", "Passed", "components_first"]

@@ -49,7 +49,6 @@ class SpherePowers(torch.nn.Module):
         num_types: int,
     ) -> None:
         super().__init__()
-        self.max_rank = max_rank
         self.shape = [order, max_rank + 1, num_channels]  # of the weights
         self.sphere = SphereGrid(max_angular, order * max_angular + max_rank)
         self.sphere_of_scalars = SphereGrid(max_angular, order * max_angular)

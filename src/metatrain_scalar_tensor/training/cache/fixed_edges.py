@@ -49,7 +49,7 @@ class FixedEdges(NamedTuple):
         values = self.values
         if self.slopes is not None:
             displacements = vectors - vectors.detach()  # zero, with derivatives
-            values = values + (self.slopes @ displacements.unsqueeze(2)).squeeze(2)
+            values = values + _along(self.slopes, displacements)
         num_harmonics = len(functions.parity)
         num_radial = values.shape[1] - 1 - num_harmonics
         radial, cutoff, harmonics = values.split([num_radial, 1, num_harmonics], dim=1)
@@ -63,9 +63,17 @@ class FixedEdges(NamedTuple):
         :param changes: tangents of the vectors between atoms, ``(entries, 3)``
         """
         assert self.slopes is not None
-        tangents = (self.slopes * changes.unsqueeze(1)).sum(2)
-        values = forward_ad.make_dual(self.values, tangents)
+        values = forward_ad.make_dual(self.values, _along(self.slopes, changes))
         return self._replace(values=values, slopes=None)
+
+
+def _along(slopes: torch.Tensor, changes: torch.Tensor) -> torch.Tensor:
+    """Changes of the functions of edges, ``(entries, functions)``.
+
+    :param slopes: ``(entries, functions, 3)``
+    :param changes: of the vectors between atoms, ``(entries, 3)``
+    """
+    return (slopes @ changes.unsqueeze(2)).squeeze(2)
 
 
 class EdgesInMemory:
