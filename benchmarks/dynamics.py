@@ -4,9 +4,10 @@ Energy and forces of 9 atoms of ethanol, and of 81 and 648 of water, by exported
 with random weights. ``ASE`` is the time until ``get_forces`` returns after the atoms
 have moved, ``model`` that of the exported module and its derivatives with a neighbor
 list made beforehand; the rest is the neighbor list, and what ASE and metatomic do.
-Medians of one process, in turn. All have a cutoff of 5 Å but ``pet``, which has its
-defaults, and ``mace`` has 64 channels as ``options/forces.yaml``. Needs ``pip install
-"metatrain[soap-bpnn,mace]"``; what is not installed is left out.
+``nep`` is no model of metatomic: a compiled potential in float64 (``nep.py``). Medians
+of one process, in turn. All have a cutoff of 5 Å but ``pet``, which has its defaults,
+and ``mace`` has 64 channels as ``options/forces.yaml``. Needs ``pip install
+"metatrain[soap-bpnn,mace]" calorine``; what is not installed is left out.
 
 ::
 
@@ -17,15 +18,17 @@ import argparse
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, Optional
 
 import ase
 import ase.build
 import numpy as np
 import torch
+from ase.calculators.calculator import Calculator
 from metatomic_ase import MetatomicCalculator
 from metatrain.utils.architectures import import_architecture
 from metatrain.utils.data import DatasetInfo
+from nep import random_potential
 from training import architecture_of
 from water import ARCHITECTURES, Step, energy, measure, model_hypers, prediction, water
 
@@ -41,24 +44,32 @@ ARCHITECTURES["mace"] = {
     "hidden_irreps": "64x0e + 64x1o + 64x2e",
 }
 STRUCTURES: Dict[str, ase.Atoms] = {
-    "ethanol": ase.build.molecule("CH3CH2OH"),
+    "ethanol": ase.build.molecule("CH3CH2OH", vacuum=10.0),  # nep needs a cell
     "27 waters": water(3),
     "216 waters": water(6),
 }
 
 
+def calculator(what: str, frame: ase.Atoms, folder: Path) -> Calculator:
+    """A model with random weights, in TorchScript where it is one of metatomic."""
+    if what == "nep":
+        return random_potential(frame, folder / "nep.txt")
+    info = DatasetInfo("angstrom", sorted(set(frame.numbers.tolist())), energy())
+    architecture = import_architecture(ARCHITECTURES[what]["name"])
+    model = architecture.__model__(model_hypers(what), info)
+    model.float().eval().export().save(f"{folder}/model.pt")
+    return MetatomicCalculator(f"{folder}/model.pt")
+
+
 def step_of_ase(what: str, frame: ase.Atoms) -> Optional[Step]:
     """A function that moves all atoms a little and computes the forces."""
-    info = DatasetInfo("angstrom", sorted(set(frame.numbers.tolist())), energy())
-    try:
-        architecture = import_architecture(ARCHITECTURES[what]["name"])
-        model = architecture.__model__(model_hypers(what), info)
-    except ImportError:
-        return None
     atoms = frame.copy()
-    with tempfile.TemporaryDirectory() as folder:  # in TorchScript, as engines have it
-        model.float().eval().export().save(f"{folder}/model.pt")
-        atoms.calc = MetatomicCalculator(f"{folder}/model.pt")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            atoms.calc = calculator(what, frame, Path(folder))
+        except ImportError:
+            return None
+        atoms.get_forces()  # some read their file only now
     rng = np.random.default_rng(0)
 
     def step() -> None:
@@ -71,7 +82,7 @@ def step_of_ase(what: str, frame: ase.Atoms) -> Optional[Step]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = [*OURS, "soap_bpnn", "mace", "pet"]
+    names = [*OURS, "soap_bpnn", "mace", "pet", "nep"]
     parser.add_argument("--architectures", nargs="+", default=names)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--structures", nargs="+", default=list(STRUCTURES))
@@ -86,15 +97,19 @@ def main() -> None:
         steps: Dict[str, Optional[Step]] = {}
         for name in arguments.architectures:
             steps[f"{name} ASE"] = step_of_ase(name, frame)
-            if steps[f"{name} ASE"] is not None:
+            if steps[f"{name} ASE"] is not None and name != "nep":
                 steps[name] = prediction(name, energy(), frame, True, types)
         medians = measure(steps, arguments.rounds)
-        rows: List[str] = [name for name in arguments.architectures if name in medians]
-        for name in rows:
-            total, alone = medians[f"{name} ASE"], medians[name]
-            ratio = total / medians[f"{rows[0]} ASE"]
+        totals = {
+            name: medians[f"{name} ASE"]
+            for name in arguments.architectures
+            if f"{name} ASE" in medians
+        }
+        for name, total in totals.items():
+            alone = f"{medians[name]:.1f}" if name in medians else ""
+            ratio = total / next(iter(totals.values()))
             print(
-                f"| {title} | {len(frame)} | `{name}` | {total:.1f} | {alone:.1f} "
+                f"| {title} | {len(frame)} | `{name}` | {total:.1f} | {alone} "
                 f"| {ratio:.1f} |",
                 flush=True,
             )
