@@ -1,15 +1,18 @@
-"""Energies and forces of small molecules after equally long trainings.
+r"""Energies and forces after equally long trainings.
 
 Every architecture has its defaults and trains for as many epochs as fit into the time,
 at least one, counted in short trainings beforehand. Errors are those of the exported
-models on 500 structures, the time of a step is the median of ASE's calculator on them.
-The sets are made by ``molecules.py``. Needs ``pip install "metatrain[space,mace]"
+models on the test structures, the time of a step is the median of ASE's calculator on
+them. The sets of molecules are made by ``molecules.py``; any other file of structures
+with energies and forces in FOLDER can be named, too. Needs ``pip install "metatrain[space,mace]"
 tblite``; what is not installed is left out.
 
 ::
 
     OMP_NUM_THREADS=1 python benchmarks/forces.py FOLDER   # prints a table
     OMP_NUM_THREADS=1 python benchmarks/forces.py FOLDER --molecules g2 --seconds 600
+    OMP_NUM_THREADS=1 python benchmarks/forces.py FOLDER --molecules crystal \
+        --training 72 --test 20        # of crystal.xyz
 
 With ``--save results.json`` runs are kept and not repeated, as in ``accuracy.py``.
 """
@@ -34,7 +37,6 @@ from molecules import MOLECULES
 from training import TARGETS, architecture_of, train
 
 
-NUM_TRAINING, NUM_TEST = 900, 500  # and 90 for validation
 ARCHITECTURES: Dict[str, Dict[str, Any]] = {
     "scalar_tensor": {"name": "experimental.scalar_tensor"},
     "scalar_tensor, tensor_reduced": {
@@ -112,6 +114,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="with the sets of molecules.py")
     parser.add_argument("--seconds", type=float, default=240, help="of a training")
     parser.add_argument("--molecules", nargs="+", default=list(MOLECULES))
+    parser.add_argument(
+        "--training", type=int, default=900, help="structures; a tenth for validation"
+    )
+    parser.add_argument("--test", type=int, default=500, help="structures")
     parser.add_argument("--architectures", nargs="+", default=list(ARCHITECTURES))
     parser.add_argument("--save", type=Path, help="file with the results of all runs")
     arguments = parser.parse_args()
@@ -121,10 +127,11 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for molecule in arguments.molecules:
         frames = ase.io.read(arguments.folder / f"{molecule}.xyz", ":")
-        data = split(frames, NUM_TRAINING, NUM_TEST, seed=1)
+        data = split(frames, arguments.training, arguments.test, seed=1)
         for name in arguments.architectures:
             settings = {
                 "molecule": molecule,
+                "size": arguments.training,
                 "architecture": name,
                 "budget": arguments.seconds,
             }

@@ -95,18 +95,21 @@ def check_inputs(
     :param sources: the files of the data sets.
     :raises ValueError: if a value is missing or impossible. The message says where.
     """
+    if len(names) == 0:
+        return
     part: Part
     for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
-        for name in names:
-            values = {
-                _check_input(name, sources.structure(part, number, dataset, i), sample)
-                for number, dataset in enumerate(datasets)
-                for i, sample in enumerate(dataset)
-            }
-            if part == "training" and len(values) == 1:
+        values: Dict[str, Set[float]] = {name: set() for name in names}
+        for number, dataset in enumerate(datasets):
+            for i, sample in enumerate(dataset):
+                where = sources.structure(part, number, dataset, i)
+                for name in names:
+                    values[name].add(_check_input(name, where, sample))
+        for name, of_name in values.items():
+            if part == "training" and len(of_name) == 1:
                 logging.warning(
                     f"all structures of the training set have the '{name}' "
-                    f"{values.pop():g}: predictions for other values mean nothing"
+                    f"{of_name.pop():g}: predictions for other values mean nothing"
                 )
 
 
