@@ -4,8 +4,8 @@ Every architecture has its defaults and trains for as many epochs as fit into th
 at least one, counted in short trainings beforehand. Errors are those of the exported
 models on the test structures, the time of a step is the median of ASE's calculator on
 them. The sets of molecules are made by ``molecules.py``; any other file of structures
-with energies and forces in FOLDER can be named, too. Needs ``pip install "metatrain[space,mace]"
-tblite``; what is not installed is left out.
+with energies and forces in FOLDER can be named, too. Needs ``pip install
+"metatrain[space,mace]" tblite``; what is not installed is left out.
 
 ::
 

@@ -96,14 +96,15 @@ class Model(torch.nn.Module):
             num_channels += num_sums
         self.atom_pairs: Optional[AtomPairs] = None  # made for the first pair target
         pair_channels = NUM_PARTS * hypers["atom_pairs"]["num_channels"]
-        # pairs of all types have the same weights, or those of each their own
-        self.num_pair_types = num_types if species["type"] == "orthogonal" else 1
-        kinds = self.num_pair_types**2
+        # all types have the same weights, or those of each their own
+        self.has_own_weights = species["type"] == "orthogonal"
+        self.num_pair_types = num_types if self.has_own_weights else 1
         num_of_pairs = num_scalars(hypers["atom_pairs"], expansion)
         num_of_pairs += hypers["atom_pairs"]["num_functions"]
         num_products = num_invariants * (1 + 2 * num_inputs)
-        of_atoms = (num_channels, self.num_features, num_products, num_types, 1)
-        of_pairs = (pair_channels, self.num_features, num_of_pairs, kinds, kinds)
+        of_atoms = (num_channels, self.num_features, num_products, num_types)
+        kinds = self.num_pair_types**2
+        of_pairs = (pair_channels, self.num_features, num_of_pairs, kinds)
         self.readouts = torch.nn.ModuleDict(
             {
                 center: Readout(hypers["tensor_basis"], max_angular, *of_center)
@@ -230,6 +231,7 @@ class Model(torch.nn.Module):
         center: str,
         blocks: List[TargetBlock],
         exchange: Optional[ExchangeSymmetry],
+        is_atomic_basis: bool,
     ) -> None:
         """Register a target, with the tensors that it needs.
 
@@ -237,6 +239,8 @@ class Model(torch.nn.Module):
         :param center: ``atom`` or ``atom_pair``.
         :param blocks: irreps and shape of each block.
         :param exchange: symmetry under exchange of atoms or indices, if any.
+        :param is_atomic_basis: whether the values belong to basis functions of the
+            center, which differ from type to type.
         :raises ValueError: if the model can't predict it, saying why.
         """
         readouts: Any = self.readouts  # mypy takes their attributes for tensors
@@ -248,7 +252,10 @@ class Model(torch.nn.Module):
                 self.num_features,
                 self.num_pair_types,
             )
-        readouts[center].add(name, blocks, exchange)
+        # all types share the coefficients of quantities that all of them have
+        is_of_types = center == "atom_pair" or is_atomic_basis
+        are_shared = not (self.has_own_weights and is_of_types)
+        readouts[center].add(name, blocks, exchange, are_shared)
 
     def heads(self) -> Dict[str, TargetHead]:
         """The heads of all targets."""

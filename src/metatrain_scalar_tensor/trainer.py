@@ -39,7 +39,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
     :param hypers: hyperparameters of the training.
     """
 
-    __checkpoint_version__ = 1
+    __checkpoint_version__ = 2
 
     def __init__(self, hypers: TrainerHypers) -> None:
         super().__init__(hypers)
@@ -244,13 +244,11 @@ class Trainer(TrainerInterface[TrainerHypers]):
 
     @classmethod
     def upgrade_checkpoint(cls, checkpoint: Dict[str, Any]) -> Dict[str, Any]:
-        """Return a checkpoint of the current version, and refuse all others.
+        """Return a checkpoint in the current version, made from that of an older one.
 
-        :raises RuntimeError: if the checkpoint has a different version.
+        :raises RuntimeError: if the checkpoint has an unknown version.
         """
-        return checkpoints.check_version(
-            checkpoint, "trainer", cls.__checkpoint_version__
-        )
+        return checkpoints.upgraded(checkpoint, "trainer", cls.__checkpoint_version__)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Models that no machine could hold are refused before they are made."""
 
 import pytest
-from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_dataset_info
 
 from atom_pairs import ATOM_TARGETS, PAIR_TARGETS
 from helpers import cartesian, dataset_info, hypers, spherical
@@ -18,7 +17,7 @@ ORTHOGONAL = {"species__type": "orthogonal"}
 
 def check(targets, atomic_types=(1, 6, 7, 8), **changes):
     info = dataset_info(targets, list(atomic_types))
-    check_size(hypers(**changes), densify_atomic_basis_dataset_info(info))
+    check_size(hypers(**changes), info)
 
 
 ABSURD = {
@@ -69,9 +68,9 @@ def test_refused_before_anything_is_made():
 
 def test_models_that_are_checked_are_those_that_are_made():
     targets = {**PAIR_TARGETS, **ATOM_TARGETS, "mtt::y": cartesian(3)}
-    info = densify_atomic_basis_dataset_info(dataset_info(targets))
+    info = dataset_info(targets)
     changes = hypers(messages__layers=2, tensor_basis__gradients=3)
-    model = ScalarTensor(changes, dataset_info(targets)).model
+    model = ScalarTensor(changes, info).model
     described = describe(changes, info)
     assert described.state_dict().keys() == model.state_dict().keys()
     assert all(weights.is_meta for weights in described.parameters())

@@ -106,6 +106,17 @@ def test_scalars_are_linear_in_the_last_layer_features():
     )
 
 
+@pytest.mark.parametrize("species", ["orthogonal", "tensor_reduced"])
+def test_every_type_has_coefficients_of_its_own_basis_functions(species):
+    """As it has a network of its own; what all types have, they share."""
+    on_basis = {"spherical": {"irreps": BASIS}}
+    targets = {"basis": target(type=on_basis), "tensor": cartesian(1)}
+    model = make_model(targets, species__type=species)
+    found = {name: h.coefficients.num_kinds for name, h in model.model.heads().items()}
+    number = len(model.atomic_types) if species == "orthogonal" else 1
+    assert found == {"basis": number, "tensor": 1}
+
+
 def test_stress_is_symmetric_and_a_density():
     name = "non_conservative_stress"
     model = make_model({name: cartesian(2), "mtt::virial": cartesian(2)})

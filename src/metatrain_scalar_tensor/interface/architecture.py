@@ -52,7 +52,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
     last_layer_parameter_names: Dict[str, List[str]]
     ensemble_names: Dict[str, List[str]]  # its outputs, for targets that have one
 
-    __checkpoint_version__ = 1
+    __checkpoint_version__ = 2
     __supported_devices__ = ["cuda", "cpu"]
     __supported_dtypes__ = [torch.float32, torch.float64]
     __default_metadata__ = ModelMetadata(
@@ -75,8 +75,8 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         for name, info in targets.items():
             check_name_and_unit(name, info.unit)
         check_names_in_options(hypers, sorted(targets))
+        check_size(hypers, dataset_info)
         train_info = densify_atomic_basis_dataset_info(dataset_info)
-        check_size(hypers, train_info)
         self.atomic_types = dataset_info.atomic_types
         self.model = Model(hypers, self.atomic_types)
         self.read = self._reader()
@@ -94,7 +94,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         self.last_layer_parameter_names = {}
         self.ensemble_names = {}
         for name, info in train_info.targets.items():
-            self.add_target(name, info)
+            self.add_target(name, info, targets[name].is_atomic_basis)
         self.has_new_weights = False
         self.baseline = Baseline(dataset_info, hypers)
 
@@ -103,17 +103,18 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         neighbor_list = self.model.edges.neighbor_list
         return StructureReader(self.atomic_types, neighbor_list, closest)
 
-    def add_target(self, name: str, info: TargetInfo) -> None:
+    def add_target(self, name: str, info: TargetInfo, is_atomic_basis: bool) -> None:
         """Register a target, with the tensors that it needs.
 
         :param name: name of the target.
         :param info: the target, in dense form for atomic-basis targets.
+        :param is_atomic_basis: whether it is one.
         :raises ValueError: if the model can't predict it, saying why.
         """
         center = center_of(info)
         blocks = target_blocks(name, info, self.hypers)
         exchange = exchange_symmetry(name, info, self.hypers["exchange_symmetry"])
-        self.model.add_target(name, center, blocks, exchange)
+        self.model.add_target(name, center, blocks, exchange, is_atomic_basis)
         self.labels[name] = TargetLabels(name, info)
         self.outputs[name] = ModelOutput(
             unit=info.unit, sample_kind=center, description=info.description
@@ -286,11 +287,12 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         has_new_types = merged_info.atomic_types != self.atomic_types
         if has_new_types:
             self._add_types(merged_info.atomic_types)
+        check_size(self.hypers, merged_info)
         train_info = densify_atomic_basis_dataset_info(merged_info)
-        check_size(self.hypers, train_info)
         new_targets = [name for name in merged_info.targets if name not in self.outputs]
         for name in new_targets:
-            self.add_target(name, train_info.targets[name])
+            is_atomic_basis = merged_info.targets[name].is_atomic_basis
+            self.add_target(name, train_info.targets[name], is_atomic_basis)
         self.model.to(next(self.model.network.parameters()))
         self.has_new_weights = has_new_types or len(new_targets) > 0
         self.dataset_info = merged_info
@@ -383,10 +385,8 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     @classmethod
     def upgrade_checkpoint(cls, checkpoint: Dict[str, Any]) -> Dict[str, Any]:
-        """Return a checkpoint of the current version, and refuse all others.
+        """Return a checkpoint in the current version, made from that of an older one.
 
-        :raises RuntimeError: if the checkpoint has a different version.
+        :raises RuntimeError: if the checkpoint has an unknown version.
         """
-        return checkpoints.check_version(
-            checkpoint, "model", cls.__checkpoint_version__
-        )
+        return checkpoints.upgraded(checkpoint, "model", cls.__checkpoint_version__)

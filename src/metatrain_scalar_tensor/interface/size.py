@@ -4,6 +4,7 @@ from typing import Any, Dict
 
 import torch
 from metatrain.utils.data import DatasetInfo
+from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_dataset_info
 
 from ..density import choose_species
 from ..documentation import ModelHypers
@@ -38,7 +39,7 @@ def check_size(hypers: ModelHypers, info: DatasetInfo) -> None:
     limit its constants.
 
     :param hypers: hyperparameters of the model.
-    :param info: atomic types and targets, in dense form for atomic-basis targets.
+    :param info: atomic types and targets.
     :raises ValueError: if it is too large, with its size and what to reduce.
     """
     _check_memory(hypers, len(info.atomic_types))
@@ -69,15 +70,17 @@ def describe(hypers: ModelHypers, info: DatasetInfo) -> Model:
     """A model without memory for its weights, and without long-range features.
 
     :param hypers: hyperparameters of the model.
-    :param info: atomic types and targets, atomic-basis ones in their dense form.
+    :param info: atomic types and targets.
     """
     # torch-pme can't be built without memory
     short_range: Any = {**hypers, "long_range": {"enable": False}}
+    targets = densify_atomic_basis_dataset_info(info).targets
     with torch.device("meta"):
         model = Model(short_range, info.atomic_types)
-        for name, target in info.targets.items():
+        for name, target in targets.items():
             blocks = target_blocks(name, target, hypers)
-            model.add_target(name, center_of(target), blocks, None)
+            is_atomic_basis = info.targets[name].is_atomic_basis
+            model.add_target(name, center_of(target), blocks, None, is_atomic_basis)
     return model
 
 

@@ -22,7 +22,6 @@ class Readout(torch.nn.Module):
     :param num_invariants: number of invariants, in which scalars have a linear term;
         zero for none.
     :param num_types: number of center types.
-    :param num_kinds: number of types that have coefficients of their own: 1 or all.
     """
 
     def __init__(
@@ -33,13 +32,11 @@ class Readout(torch.nn.Module):
         num_features: int,
         num_invariants: int,
         num_types: int,
-        num_kinds: int,
     ) -> None:
         super().__init__()
         self.num_features = num_features
         self.num_invariants = num_invariants
         self.num_types = num_types
-        self.num_kinds = num_kinds
         self.bases = TensorBases(hypers, max_angular, num_channels)
         self.heads = torch.nn.ModuleDict()  # one for every target
 
@@ -49,12 +46,14 @@ class Readout(torch.nn.Module):
         name: str,
         blocks: List[TargetBlock],
         exchange: Optional[ExchangeSymmetry],
+        are_shared: bool,
     ) -> None:
         """Register a target, with the tensors that it needs.
 
         :param name: name of the target.
         :param blocks: irreps and shape of each block.
         :param exchange: symmetry under exchange of atoms or indices, if any.
+        :param are_shared: whether all types of centers have the same coefficients.
         :raises ValueError: if there are no tensors of its symmetry.
         """
         try:
@@ -64,7 +63,7 @@ class Readout(torch.nn.Module):
                 self.num_features,
                 self.num_invariants,
                 self.num_types,
-                self.num_kinds,
+                1 if are_shared else self.num_types,
                 exchange,
             )
         except ValueError as error:

@@ -14,9 +14,9 @@ class Coefficients(torch.nn.Module):
     .. math::
         c_i = W_{q_i} h_i
 
-    with the features :math:`h` of a center. Pairs of atoms have weights for every
-    ordered pair of types :math:`q`, as the networks of atoms have for every type: what
-    is learned for one pair of elements then does not depend on the others.
+    with the features :math:`h` of a center. Targets on an atomic basis have weights for
+    every type :math:`q`, those of pairs for every ordered pair of types, as the
+    networks have: what is learned for one of them then does not depend on the others.
 
     :param num_kinds: number of kinds of centers that have weights of their own.
     :param num_features: number of features.

@@ -120,6 +120,11 @@ class Collector:
             if has_gradients:
                 self._add_gradients(batch, name, factor)
 
+    def _center(self, name: str) -> str:
+        """What a target is predicted for."""
+        is_of_pairs = name in self.readouts["atom_pair"].heads
+        return "atom_pair" if is_of_pairs else "atom"
+
     def _samples(
         self, name: str, batch: Batch, seen: Dict[str, Seen]
     ) -> List[torch.Tensor]:
@@ -127,7 +132,7 @@ class Collector:
         num_kinds = self.heads[name].coefficients.num_kinds
         if num_kinds == 1:
             return [torch.arange(len(batch.targets[name].block(0).samples))]
-        kinds = seen["atom_pair"].centers.types.cpu()
+        kinds = seen[self._center(name)].centers.types.cpu()
         return [torch.where(kinds == q)[0] for q in range(num_kinds)]
 
     def _size(self, batch: Batch, name: str, factors: torch.Tensor) -> torch.Tensor:
@@ -176,8 +181,7 @@ class Collector:
         :param seen: scalars and density of the centers.
         """
         head, target = self.heads[name], batch.targets[name]
-        is_of_pairs = name in self.readouts["atom_pair"].heads
-        center = "atom_pair" if is_of_pairs else "atom"
+        center = self._center(name)
         centers, density, opposite = seen[center]
         num_atoms: List[int] = []
         if target.block(0).samples.names == ["system"]:
