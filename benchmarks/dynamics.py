@@ -97,7 +97,7 @@ def main() -> None:
         steps: Dict[str, Optional[Step]] = {}
         for name in arguments.architectures:
             steps[f"{name} ASE"] = step_of_ase(name, frame)
-            if steps[f"{name} ASE"] is not None and name != "nep":
+            if steps[f"{name} ASE"] is not None and name in ARCHITECTURES:
                 steps[name] = prediction(name, energy(), frame, True, types)
         medians = measure(steps, arguments.rounds)
         totals = {

@@ -132,6 +132,7 @@ def main() -> None:
             settings = {
                 "molecule": molecule,
                 "size": arguments.training,
+                "test": arguments.test,
                 "architecture": name,
                 "budget": arguments.seconds,
             }
