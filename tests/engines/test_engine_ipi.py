@@ -15,7 +15,9 @@ import pytest
 from ipi import read_output
 from metatomic_ase import MetatomicCalculator
 
-from documents import arguments_of
+from documents import arguments_of, blocks
+from helpers import cartesian, make_model, target
+from metatrain_scalar_tensor.simulation import TensorCalculator
 from processes import free_port
 
 
@@ -99,7 +101,7 @@ def results(folder, name):
 @pytest.mark.parametrize("mode", ["unix", "inet"])
 def test_langevin_dynamics(example, mode):
     server = arguments_of(example / "README.md", "i-pi")[0]
-    driver, inet_driver = arguments_of(example / "README.md", "i-pi-driver-py")
+    driver, inet_driver, _ = arguments_of(example / "README.md", "i-pi-driver-py")
     if mode == "unix":
         run_over_unix_socket(example, server, driver)
     else:
@@ -135,3 +137,37 @@ def test_path_integrals(example):
     classical = 1.5 * len(ase.io.read(example / "ethanol.xyz")) * ase.units.kB * 300
     second_half = values["kinetic_cv"][len(values["kinetic_cv"]) // 2 :]
     assert second_half.mean() > 2 * classical  # zero-point motion, mostly of hydrogen
+
+
+def test_dipoles_of_ions(example):
+    """The driver for tensors gives them, and charge and spin of the template."""
+    targets = {
+        "energy": target(sample_kind="system", unit="eV"),
+        "mtt::mu": cartesian(1, sample_kind="system", unit="e*A"),
+    }
+    inputs = ["charge", "spin_multiplicity"]
+    model = make_model(targets, system_inputs=inputs).export()
+    for name in ("ethanol.pt", "qm7x.pt"):
+        (example / name).unlink()
+        model.save(example / name)
+    ion = ase.io.read(example / "ethanol.xyz")
+    ion.info = {"charge": 1, "spin_multiplicity": 2}
+    ase.io.write(example / "ethanol.xyz", ion)
+
+    path = example / "ipi-nvt.xml"
+    [(_, line)] = blocks(example / "README.md", "xml")
+    text = path.read_text().replace("</output>", f"{line}</output>")
+    path.write_text(text.replace(">100<", ">10<"))  # steps, with an untrained model
+    server = arguments_of(example / "README.md", "i-pi")[2]
+    driver = arguments_of(example / "README.md", "i-pi-driver-py")[2]
+    run_over_unix_socket(example, server, driver)
+
+    values, _ = read_output(example / "ipi-nvt.out")
+    dipoles = np.loadtxt(example / "ipi-nvt.mu_0")
+    frames = ase.io.read(example / "ipi-nvt.pos_0.extxyz", ":")
+    calculator = TensorCalculator(model, dipole="mtt::mu")
+    for frame, energy, dipole in zip(frames, values["potential"], dipoles, strict=True):
+        frame.info.update(ion.info)
+        frame.calc = calculator
+        assert energy == pytest.approx(frame.get_potential_energy(), abs=DIGITS)
+        np.testing.assert_allclose(dipole, frame.get_dipole_moment(), atol=DIGITS)
