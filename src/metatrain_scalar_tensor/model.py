@@ -15,9 +15,18 @@ from .messages import Messages
 from .network import EmbeddedNetwork, SeparateNetworks
 from .readout import AtomPairs, Centers, ExchangeSymmetry, Readout, TargetBlock
 from .readout.atom_pairs import NUM_PARTS, num_scalars
+from .readout.functions import NUM_FUNCTIONS, ScalarFunctions
 from .readout.heads import TargetHead
 from .structures import EdgeFunctions, Structures, positions_in_molecules
 from .system_inputs import SystemInputs, beside, with_products
+
+
+class Described(NamedTuple):
+    """What the readout needs to know of every atom."""
+
+    density: List[torch.Tensor]  # for every l, (atoms, 2l + 1, channels)
+    invariants: torch.Tensor  # (atoms, invariants), normalised
+    features: torch.Tensor  # (atoms, features)
 
 
 class Prediction(NamedTuple):
@@ -94,17 +103,20 @@ class Model(torch.nn.Module):
         if num_sums is not None:
             self.neighbor_sum = NeighborSum(expansion, self.num_features, num_sums)
             num_channels += num_sums
-        self.atom_pairs: Optional[AtomPairs] = None  # made for the first pair target
+        # made for the first target that needs them
+        self.atom_pairs: Optional[AtomPairs] = None
+        self.functions: Optional[ScalarFunctions] = None
         pair_channels = NUM_PARTS * hypers["atom_pairs"]["num_channels"]
         # all types have the same weights, or those of each their own
         self.has_own_weights = species["type"] == "orthogonal"
         self.num_pair_types = num_types if self.has_own_weights else 1
         num_of_pairs = num_scalars(hypers["atom_pairs"], expansion)
         num_of_pairs += hypers["atom_pairs"]["num_functions"]
-        num_products = num_invariants * (1 + 2 * num_inputs)
-        of_atoms = (num_channels, self.num_features, num_products, num_types)
+        self.num_products = num_invariants * (1 + 2 * num_inputs)
+        num_scalars_of_atoms = (self.num_products, self.num_products + NUM_FUNCTIONS)
+        of_atoms = (num_channels, self.num_features, *num_scalars_of_atoms, num_types)
         kinds = self.num_pair_types**2
-        of_pairs = (pair_channels, self.num_features, num_of_pairs, kinds)
+        of_pairs = (pair_channels, self.num_features, num_of_pairs, num_of_pairs, kinds)
         self.readouts = torch.nn.ModuleDict(
             {
                 center: Readout(hypers["tensor_basis"], max_angular, *of_center)
@@ -133,6 +145,53 @@ class Model(torch.nn.Module):
         """
         if surroundings is None:
             surroundings = self.look(structures)
+        density, invariants, features = self.describe(structures, targets, surroundings)
+
+        draws = torch.jit.annotate(List[Dict[str, List[torch.Tensor]]], [])
+        if self.atom_pairs is not None and self.has_pairs(targets):
+            pairs = self.atom_pairs(structures, density, features)
+            nowhere = pairs.features[:, :0]
+            scalars = pairs.scalars
+            centers = Centers(pairs.features, scalars, scalars, pairs.kinds, nowhere)
+            draws = self.readouts["atom_pair"](
+                centers, pairs.density, targets, pairs.opposite, ensembles
+            )
+            if atoms is not None:
+                draws = _of_first_atoms(draws, pairs.first, atoms, len(features))
+        types, positions = structures.types, features[:, :0]
+        if self.have_charges(targets):
+            positions = positions_in_molecules(structures.systems)
+        if atoms is not None:
+            density = [x[atoms] for x in density]
+            features, invariants = features[atoms], invariants[atoms]
+            types, positions = types[atoms], positions[atoms]
+        functions = features[:, :0]
+        if self.functions is not None:
+            functions = self.functions(invariants, types)
+        centers = Centers(features, invariants, functions, types, positions)
+        of_atoms = self.readouts["atom"](centers, density, targets, None, ensembles)
+        draws = _united(of_atoms, draws)
+        return Prediction(draws[0], features, draws[1:])
+
+    @torch.jit.export
+    def look(self, structures: Structures) -> Surroundings:
+        """Compute the edges, and the neighbor density from them.
+
+        :param structures: structures, whose atoms are stacked in order.
+        """
+        edges = self.edges(structures.neighbor_list, structures.types)
+        return Surroundings(self.density(structures, edges), edges)
+
+    @torch.jit.export
+    def describe(
+        self, structures: Structures, targets: List[str], surroundings: Surroundings
+    ) -> Described:
+        """From the density of the atoms to their features.
+
+        :param structures: structures, whose atoms are stacked in order.
+        :param targets: the targets that will be predicted.
+        :param surroundings: the result of :meth:`look`.
+        """
         density, edges = surroundings.density, surroundings.edges
         if self.messages is not None:
             density, scalars = self.messages(
@@ -153,37 +212,7 @@ class Model(torch.nn.Module):
         if self.neighbor_sum is not None and self.reads_density(targets):
             sums = self.neighbor_sum(features, edges)
             density = [torch.cat([x, y], dim=2) for x, y in zip(density, sums)]
-
-        draws = torch.jit.annotate(List[Dict[str, List[torch.Tensor]]], [])
-        if self.atom_pairs is not None and self.has_pairs(targets):
-            pairs = self.atom_pairs(structures, density, features)
-            nowhere = pairs.features[:, :0]
-            centers = Centers(pairs.features, pairs.scalars, pairs.kinds, nowhere)
-            draws = self.readouts["atom_pair"](
-                centers, pairs.density, targets, pairs.opposite, ensembles
-            )
-            if atoms is not None:
-                draws = _of_first_atoms(draws, pairs.first, atoms, len(features))
-        types, positions = structures.types, features[:, :0]
-        if self.have_charges(targets):
-            positions = positions_in_molecules(structures.systems)
-        if atoms is not None:
-            density = [x[atoms] for x in density]
-            features, invariants = features[atoms], invariants[atoms]
-            types, positions = types[atoms], positions[atoms]
-        centers = Centers(features, invariants, types, positions)
-        of_atoms = self.readouts["atom"](centers, density, targets, None, ensembles)
-        draws = _united(of_atoms, draws)
-        return Prediction(draws[0], features, draws[1:])
-
-    @torch.jit.export
-    def look(self, structures: Structures) -> Surroundings:
-        """Compute the edges, and the neighbor density from them.
-
-        :param structures: structures, whose atoms are stacked in order.
-        """
-        edges = self.edges(structures.neighbor_list, structures.types)
-        return Surroundings(self.density(structures, edges), edges)
+        return Described(density, invariants, features)
 
     @torch.jit.export
     def has_pairs(self, targets: List[str]) -> bool:
@@ -255,6 +284,11 @@ class Model(torch.nn.Module):
         # all types share the coefficients of quantities that all of them have
         is_of_types = center == "atom_pair" or is_atomic_basis
         are_shared = not (self.has_own_weights and is_of_types)
+        if center == "atom" and not are_shared and self.functions is None:
+            num_types = readouts["atom"].num_types
+            self.functions = ScalarFunctions(
+                self.num_products, num_types, NUM_FUNCTIONS
+            )
         readouts[center].add(name, blocks, exchange, are_shared)
 
     def heads(self) -> Dict[str, TargetHead]:
@@ -264,13 +298,15 @@ class Model(torch.nn.Module):
 
     def keep_targets(self, names: Set[str]) -> None:
         """Remove all other targets, and what only they need."""
-        readout: Any
-        for readout in self.readouts.values():
+        readouts: Any = self.readouts  # mypy takes their attributes for tensors
+        for readout in readouts.values():
             readout.keep(names)
         if not self.has_pairs(list(names)):
             self.atom_pairs = None
         if not self.reads_density(list(names)):
             self.neighbor_sum = None
+        if all(head.are_shared for head in readouts["atom"].heads.values()):
+            self.functions = None
 
     def add_types(self, atomic_types: List[int], known: torch.Tensor) -> None:
         """Add atom types to a model with ``species: {type: tensor_reduced}``.
@@ -299,8 +335,17 @@ class Model(torch.nn.Module):
             reach += self.hypers["atom_pairs"]["cutoff"]
         return reach
 
+    def is_calibrated(self) -> bool:
+        """Whether there is nothing left for :meth:`calibrate` to set."""
+        parts: List[Any] = [self.density]
+        if self.functions is not None:
+            parts.append(self.functions)
+        if self.atom_pairs is not None:
+            parts.append(self.atom_pairs.functions)
+        return all(part.is_calibrated for part in parts)
+
     def calibrate(self, batches: Sequence[Structures]) -> None:
-        """Set the scales of density, inputs and messages, unless they are set already.
+        """Set the scales of density, inputs, messages and scalars, unless already set.
 
         :param batches: typical structures, in batches.
         """
@@ -309,6 +354,18 @@ class Model(torch.nn.Module):
             self.inputs.calibrate([batch.systems for batch in batches])
             if self.messages is not None:
                 self.messages.calibrate(batches, self.look)
+        if self.is_calibrated():
+            return
+        targets = list(self.heads())
+        with torch.no_grad():
+            described = [self.describe(b, targets, self.look(b)) for b in batches]
+        if self.functions is not None and not self.functions.is_calibrated:
+            self.functions.calibrate(
+                torch.cat([atoms.invariants for atoms in described]),
+                torch.cat([batch.types for batch in batches]),
+            )
+        if self.atom_pairs is not None:
+            self.atom_pairs.calibrate(batches, [atoms.density for atoms in described])
 
 
 def _of_first_atoms(

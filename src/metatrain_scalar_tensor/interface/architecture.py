@@ -244,7 +244,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
 
     @torch.jit.unused
     def calibrate(self, batches: Sequence[List[System]]) -> None:
-        """Set the scales of density, inputs and messages, unless they are set already.
+        """Set the scales of density, inputs, messages and pairs, unless already set.
 
         :param batches: typical structures, with neighbor lists, in batches.
         """

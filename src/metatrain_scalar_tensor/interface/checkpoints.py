@@ -13,6 +13,7 @@ from metatrain.utils.abc import ModelInterface
 
 from ..density import choose_species
 from ..readout import center_of
+from ..readout.functions import NUM_FUNCTIONS, ScalarFunctions
 
 
 def of_model(name: str, model: ModelInterface) -> Dict[str, Any]:
@@ -60,26 +61,35 @@ def upgraded(
 
 
 def _model_1(checkpoint: Dict[str, Any]) -> None:
-    """Targets of atoms on an atomic basis had the same coefficients for all types."""
+    """Blocks of matrices got coefficients for every type, and functions of scalars."""
     for name in ("model_state_dict", "best_model_state_dict"):
-        checkpoint[name] = _with_coefficients_of_types(checkpoint, checkpoint[name])
+        checkpoint[name] = _with_new_weights(checkpoint, checkpoint[name])
 
 
 def _trainer_1(checkpoint: Dict[str, Any]) -> None:
-    """The same for averages and selected weights; momenta are forgotten."""
+    """The same for averages and selected weights; the optimizer starts anew."""
     for name in ("trainer_selection", "trainer_start"):
         best = checkpoint[name].get("best_model_state_dict")
         if best is not None:
-            best = _with_coefficients_of_types(checkpoint, best)
+            best = _with_new_weights(checkpoint, best)
             checkpoint[name]["best_model_state_dict"] = best
-    state = checkpoint["trainer_state"]
-    if state is not None and len(_targets_with_types(checkpoint)) > 0:
-        average = state["average"]
-        average["averages"] = _with_coefficients_of_types(
-            checkpoint, average["averages"]
-        )
-        for optimizer in state["optimizer"].get("parts", [state["optimizer"]]):
-            optimizer["state"] = {}
+    state, weights = checkpoint["trainer_state"], checkpoint["model_state_dict"]
+    has_pairs = any(name.startswith(PAIRS) for name in weights)
+    if state is not None and (has_pairs or len(_targets_with_types(checkpoint)) > 0):
+        averages = state["average"]["averages"]
+        state["average"]["averages"] = _with_new_weights(checkpoint, averages)
+        del state["optimizer"]  # has other weights
+
+
+PAIRS = "model.atom_pairs"
+
+
+def _num_types_with_weights(checkpoint: Dict[str, Any]) -> int:
+    """The number of types that have weights of their own: all, or 1 for none."""
+    data = checkpoint["model_data"]
+    num_types = len(data["dataset_info"].atomic_types)
+    species = choose_species(data["model_hypers"]["species"], num_types)
+    return num_types if species["type"] == "orthogonal" else 1
 
 
 def _targets_with_types(checkpoint: Dict[str, Any]) -> List[str]:
@@ -96,17 +106,50 @@ def _targets_with_types(checkpoint: Dict[str, Any]) -> List[str]:
     ]
 
 
-def _with_coefficients_of_types(
+def _with_new_weights(
     checkpoint: Dict[str, Any], weights: Dict[str, torch.Tensor]
 ) -> Dict[str, torch.Tensor]:
-    """Give every type the coefficients of all, in a copy of a state."""
+    """A copy of a state with the same predictions.
+
+    All types have the coefficients and the units that were those of all, and functions
+    of scalars have no weight.
+    """
     weights = copy.copy(weights)
-    num_types = len(checkpoint["model_data"]["dataset_info"].atomic_types)
-    for name in _targets_with_types(checkpoint):
+    num_types = _num_types_with_weights(checkpoint)
+    targets = _targets_with_types(checkpoint)
+    for name in targets:
+        head = f"model.readouts.atom.heads.{name}"
         for kind in ("weight", "members.differences"):
-            key = f"model.readouts.atom.heads.{name}.coefficients.{kind}"
+            key = f"{head}.coefficients.{kind}"
             if key in weights:  # (..., coefficients, features)
                 weights[key] = torch.cat([weights[key]] * num_types, dim=-2)
+        for key in list(weights):  # (..., scalars)
+            if key.startswith(f"{head}.blocks.") and ".linear." in key:
+                number = weights[key].shape[-1]
+                new = torch.nn.functional.pad(weights[key], (0, NUM_FUNCTIONS))
+                weights[key] = new * (1.0 + NUM_FUNCTIONS / number) ** 0.5
+    first_layer = weights.get("model.network.networks.0.0.weight")
+    if len(targets) > 0 and first_layer is not None:
+        num_inputs = len(checkpoint["model_data"]["model_hypers"]["system_inputs"])
+        number = (first_layer.shape[1] - num_inputs) * (1 + 2 * num_inputs)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            of_atoms = ScalarFunctions(number, num_types, NUM_FUNCTIONS)
+        of_atoms.is_calibrated.fill_(True)
+        for key, values in of_atoms.state_dict().items():
+            weights[f"model.functions.{key}"] = values.to(first_layer.device)
+    if f"{PAIRS}.normalise.weight" in weights:  # y = weight · x + bias
+        weight = weights.pop(f"{PAIRS}.normalise.weight")
+        mean = -weights.pop(f"{PAIRS}.normalise.bias") / weight
+        functions = f"{PAIRS}.functions"
+        for kind in ("weight", "bias"):
+            weights[f"{functions}.functions.{kind}"] = weights.pop(
+                f"{functions}.{kind}"
+            )
+        for kind, values in (("mean", mean), ("deviation", 1.0 / weight)):
+            weights[f"{functions}.{kind}"] = values.repeat(num_types**2, 1)
+        for name in (f"{functions}.is_calibrated", f"{PAIRS}.has_layer_norm"):
+            weights[name] = torch.tensor(True)
     return weights
 
 

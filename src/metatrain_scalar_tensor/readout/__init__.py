@@ -19,8 +19,9 @@ class Readout(torch.nn.Module):
     :param max_angular: largest angular channel of the density.
     :param num_channels: number of channels of the density.
     :param num_features: number of features of a center.
-    :param num_invariants: number of invariants, in which scalars have a linear term;
-        zero for none.
+    :param num_invariants: number of invariants, in which scalars have a linear term.
+    :param num_functions: number of functions of these, which take their place for
+        targets with coefficients for every type.
     :param num_types: number of center types.
     """
 
@@ -31,11 +32,12 @@ class Readout(torch.nn.Module):
         num_channels: int,
         num_features: int,
         num_invariants: int,
+        num_functions: int,
         num_types: int,
     ) -> None:
         super().__init__()
         self.num_features = num_features
-        self.num_invariants = num_invariants
+        self.num_invariants, self.num_functions = num_invariants, num_functions
         self.num_types = num_types
         self.bases = TensorBases(hypers, max_angular, num_channels)
         self.heads = torch.nn.ModuleDict()  # one for every target
@@ -61,9 +63,9 @@ class Readout(torch.nn.Module):
                 blocks,
                 self.bases,
                 self.num_features,
-                self.num_invariants,
+                self.num_invariants if are_shared else self.num_functions,
                 self.num_types,
-                1 if are_shared else self.num_types,
+                are_shared,
                 exchange,
             )
         except ValueError as error:

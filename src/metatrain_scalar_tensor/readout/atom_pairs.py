@@ -1,16 +1,18 @@
 """Pairs of atoms as centers, with features and a density of their own."""
 
 import copy
-from typing import Any, List, NamedTuple
+from typing import Any, List, NamedTuple, Sequence
 
 import torch
 from metatomic.torch import NeighborListOptions
+from torch.nn.functional import layer_norm
 
 from ..basis.contraction import Contraction
 from ..documentation import AtomPairHypers, ExpansionHypers
 from ..o3 import SphericalHarmonics
 from ..structures import Structures, read_neighbor_list
 from ..structures.radial import radial_functions
+from .functions import STEEPNESS, ScalarFunctions
 
 
 # of the density of a pair: both atoms, and the vector between them
@@ -26,6 +28,17 @@ class PairFeatures(NamedTuple):
     first: torch.Tensor  # (pairs,), index of the first atom
     kinds: torch.Tensor  # (pairs,), index of the types of both atoms
     opposite: torch.Tensor  # (pairs,), index of the pair with its atoms exchanged
+
+
+class _Seen(NamedTuple):
+    """What pairs are like, before any network."""
+
+    scalars: torch.Tensor  # (pairs, num_scalars)
+    density: List[torch.Tensor]  # for every l, (pairs, 2l + 1, channels)
+    first: torch.Tensor  # (pairs,), index of the first atom
+    second: torch.Tensor  # (pairs,), index of the second atom
+    shifts: torch.Tensor  # (pairs, 3), of the cell of the second atom
+    kinds: torch.Tensor  # (pairs,), index of the types of both atoms
 
 
 def _numbers(pairs: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
@@ -81,7 +94,8 @@ class AtomPairs(torch.nn.Module):
     each angular channel, and a small network :math:`N`. A pair is then a center with a
     density, from which tensors of all symmetries are built as for an atom. Scalars of
     pairs have one tensor only: they are linear in the scalars in brackets, too, and in
-    many functions :math:`\mathrm{SiLU}(F [...] + f)` of these, random at first.
+    many functions :math:`\mathrm{SiLU}(F [...] + f)` of these, random at first. The
+    scalars in brackets are in units of their standard deviation for the two types.
 
     :param hypers: cutoff and number of channels.
     :param expansion: arguments of featomic's ``SphericalExpansion``.
@@ -89,6 +103,8 @@ class AtomPairs(torch.nn.Module):
     :param num_features: number of features of an atom, and of a pair.
     :param num_types: number of atom types to be distinguished, 1 for none.
     """
+
+    has_layer_norm: torch.Tensor
 
     def __init__(
         self,
@@ -126,10 +142,12 @@ class AtomPairs(torch.nn.Module):
         self.first_features = torch.nn.Linear(num_features, num_features)
         self.second_features = torch.nn.Linear(num_features, num_features, bias=False)
         size = num_scalars(hypers, expansion)
-        self.normalise = torch.nn.LayerNorm(size)
+        self.num_scalars = size
+        # as in 0.2.0, whose checkpoints need it: less accurate by a fifth
+        self.register_buffer("has_layer_norm", torch.tensor(False))
+        self.functions = ScalarFunctions(size, num_types**2, hypers["num_functions"])
         self.of_scalars = torch.nn.Linear(size, num_features, bias=False)
-        self.functions = torch.nn.Linear(size, hypers["num_functions"])
-        torch.nn.init.normal_(self.functions.bias)
+        torch.nn.init.normal_(self.of_scalars.weight, std=STEEPNESS * size**-0.5)
         self.network = torch.nn.Sequential(
             torch.nn.SiLU(),
             torch.nn.Linear(num_features, num_features),
@@ -147,6 +165,28 @@ class AtomPairs(torch.nn.Module):
         :param structures: structures, whose atoms are stacked in order.
         :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
         :param features: ``(atoms, num_features)``
+        """
+        pairs = self.look(structures, density)
+        i, j = pairs.first, pairs.second
+        scalars = self.functions(pairs.scalars, pairs.kinds)
+        hidden = self.of_scalars(scalars[:, : self.num_scalars])
+        hidden = hidden + self.first_features(features).index_select(0, i)
+        hidden = hidden + self.second_features(features).index_select(0, j)
+        return PairFeatures(
+            self.network(hidden),
+            scalars,
+            pairs.density,
+            i,
+            pairs.kinds,
+            opposite_pairs(i, j, pairs.shifts),
+        )
+
+    @torch.jit.export
+    def look(self, structures: Structures, density: List[torch.Tensor]) -> _Seen:
+        """Compute scalars and density of all pairs.
+
+        :param structures: structures, whose atoms are stacked in order.
+        :param density: for every ``l``, ``(atoms, 2l + 1, num_inputs)``
         """
         pairs = read_neighbor_list(structures.systems, self.neighbor_list)
         i, j = pairs.first, pairs.second
@@ -167,16 +207,30 @@ class AtomPairs(torch.nn.Module):
             of_pairs.append(torch.cat([x, y, edge * weights], dim=2))
             for product in (x * edge, y * edge, x * y):
                 scalars.append(product.sum(1))
-        normalised = self.normalise(torch.cat(scalars, dim=1))
-        hidden = self.of_scalars(normalised)
-        hidden = hidden + self.first_features(features).index_select(0, i)
-        hidden = hidden + self.second_features(features).index_select(0, j)
-        opposite = opposite_pairs(i, j, torch.cat(pairs.shifts))
         kinds = self.kinds_of(structures.types[i], structures.types[j])
-        features = self.network(hidden)
-        functions = torch.nn.functional.silu(self.functions(normalised))
-        all_scalars = torch.cat([normalised, functions], dim=1)
-        return PairFeatures(features, all_scalars, of_pairs, i, kinds, opposite)
+        shifts = torch.cat(pairs.shifts)
+        all_scalars = torch.cat(scalars, dim=1)
+        if self.has_layer_norm:
+            all_scalars = layer_norm(all_scalars, [self.num_scalars])
+        return _Seen(all_scalars, of_pairs, i, j, shifts, kinds)
+
+    @torch.jit.unused
+    @torch.no_grad()
+    def calibrate(
+        self, batches: Sequence[Structures], densities: List[List[torch.Tensor]]
+    ) -> None:
+        """Choose the units of the scalars of every pair of types, unless already done.
+
+        :param batches: typical structures, in batches.
+        :param densities: of the atoms of every batch, as in :meth:`forward`.
+        """
+        if self.functions.is_calibrated:
+            return
+        seen = [self.look(*batch) for batch in zip(batches, densities, strict=True)]
+        self.functions.calibrate(
+            torch.cat([pairs.scalars for pairs in seen]),
+            torch.cat([pairs.kinds for pairs in seen]),
+        )
 
     @torch.jit.export
     def kinds_of(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,9 @@ class Centers(NamedTuple):
     """Output of the network, ``(centers, num_features)``"""
     invariants: torch.Tensor
     """Normalised invariants, ``(centers, num_invariants)``"""
+    functions: torch.Tensor
+    """Functions of these, ``(centers, num_functions)``: in which scalars are linear if
+    their target has coefficients for every type"""
     types: torch.Tensor
     """Index of the type of each atom, or of the two of a pair, ``(centers,)``"""
     positions: torch.Tensor
@@ -34,7 +37,7 @@ class BlockHead(torch.nn.Module):
 
     :param block: irreps and shape of the block.
     :param num_tensors: number of tensors of each irrep.
-    :param num_invariants: number of invariants; zero for no linear terms.
+    :param num_scalars: number of scalars in the linear terms; zero for none.
     :param num_types: number of center types.
     """
 
@@ -47,7 +50,7 @@ class BlockHead(torch.nn.Module):
         self,
         block: TargetBlock,
         num_tensors: List[int],
-        num_invariants: int,
+        num_scalars: int,
         num_types: int,
     ) -> None:
         super().__init__()
@@ -68,33 +71,35 @@ class BlockHead(torch.nn.Module):
         ]
         self.register_buffer("scalars", torch.tensor(scalars), persistent=False)
         self.linear: Optional[LinearTerm] = None
-        if len(scalars) > 0 and num_invariants > 0:
+        if len(scalars) > 0 and num_scalars > 0:
             num_outputs = len(scalars) * self.num_properties
-            self.linear = LinearTerm(num_types, num_invariants, num_outputs)
+            self.linear = LinearTerm(num_types, num_scalars, num_outputs)
 
     def forward(
         self,
         coefficients: List[torch.Tensor],
-        centers: Centers,
+        scalars: torch.Tensor,
+        types: torch.Tensor,
         tensors: Dict[str, torch.Tensor],
         member: int,
     ) -> torch.Tensor:
         """Evaluate the block.
 
         :param coefficients: for every irrep, ``(centers, tensors · properties)``
-        :param centers: scalars of the centers.
+        :param scalars: those in the linear term, ``(centers, num_scalars)``
+        :param types: index of the type of every center, ``(centers,)``
         :param tensors: those of every symmetry, ``(centers, 2λ + 1, num_tensors)``
         :param member: as in :meth:`Members.forward`.
         :return: ``(centers, *components, properties)``
         """
-        num_centers = len(centers.features)
+        num_centers = len(types)
         spherical: List[torch.Tensor] = []
         for i, c in enumerate(coefficients):
             c = c.reshape(num_centers, self.num_tensors[i], self.num_properties)
             spherical.append(tensors[self.basis_names[i]] @ c)
         values = torch.cat(spherical, dim=1)  # (centers, Σ (2λ + 1), properties)
         if self.linear is not None:
-            terms = self.linear(centers.invariants, centers.types, member)
+            terms = self.linear(scalars, types, member)
             terms = terms.unflatten(1, [len(self.scalars), self.num_properties])
             values = values.index_add(1, self.scalars, terms)
         if not self.is_irreducible:
@@ -108,9 +113,9 @@ class TargetHead(torch.nn.Module):
     :param blocks: irreps and shape of each block.
     :param bases: the tensors, to which those of missing irreps are added.
     :param num_features: number of features of a center.
-    :param num_invariants: number of invariants; zero for no linear terms.
+    :param num_scalars: number of scalars in the linear terms; zero for none.
     :param num_types: number of center types.
-    :param num_kinds: number of types that have coefficients of their own: 1 or all.
+    :param are_shared: whether all types of centers have the same coefficients.
     :param exchange: symmetry under exchange of atoms or indices, if any.
     :raises ValueError: if there are no tensors of a symmetry.
     """
@@ -120,9 +125,9 @@ class TargetHead(torch.nn.Module):
         blocks: List[TargetBlock],
         bases: TensorBases,
         num_features: int,
-        num_invariants: int,
+        num_scalars: int,
         num_types: int,
-        num_kinds: int,
+        are_shared: bool,
         exchange: Optional[ExchangeSymmetry],
     ) -> None:
         super().__init__()
@@ -140,9 +145,11 @@ class TargetHead(torch.nn.Module):
                 bases.num_tensors(irrep) + int(block.has_charges)
                 for irrep in block.irreps
             ]
-            self.blocks.append(BlockHead(block, num_tensors, num_invariants, num_types))
+            self.blocks.append(BlockHead(block, num_tensors, num_scalars, num_types))
             sizes += [(number, block.num_properties) for number in num_tensors]
             self.first_irreps.append(len(sizes))
+        self.are_shared = are_shared
+        num_kinds = 1 if are_shared else num_types
         self.coefficients = Coefficients(num_kinds, num_features, sizes)
         self.basis_names = sorted({basis_name(irrep) for irrep in irreps})
         self.has_charges = any(block.has_charges for block in blocks)
@@ -193,6 +200,11 @@ class TargetHead(torch.nn.Module):
         return with_positions
 
     @torch.jit.export
+    def scalars(self, centers: Centers) -> torch.Tensor:
+        """What scalars are linear in, ``(centers, num_scalars)``."""
+        return centers.invariants if self.are_shared else centers.functions
+
+    @torch.jit.export
     def num_members(self) -> int:
         """The number of members of the ensemble; 0 for none."""
         return len(self.coefficients.members.differences)
@@ -236,14 +248,14 @@ class TargetHead(torch.nn.Module):
             same for the difference of every member from that.
         """
         last_layer = self.last_layer_features(centers.features)
-        tensors = self.tensors(bases, centers)
+        tensors, scalars = self.tensors(bases, centers), self.scalars(centers)
         draws: List[List[torch.Tensor]] = []
         for member in range(-1, self.num_members() if with_members else 0):
             c = self.coefficients(last_layer, centers.types, member)
             values: List[torch.Tensor] = []
             for i, block in enumerate(self.blocks):
                 of_block = c[self.first_irreps[i] : self.first_irreps[i + 1]]
-                values.append(block(of_block, centers, tensors, member))
+                values.append(block(of_block, scalars, centers.types, tensors, member))
             if self.exchange is not None:
                 values = self.exchange(values, opposite)
             draws.append(values)

@@ -110,9 +110,13 @@ class Fit:
         }
 
     def load_state_dict(self, state: Optional[Dict[str, Any]]) -> None:
-        """Restore the state from a checkpoint, if there is one."""
+        """Restore the state from a checkpoint, if there is one.
+
+        That of an optimizer of other weights, in an earlier version, is missing.
+        """
         if state is not None:
-            self.optimizer.load_state_dict(state["optimizer"])
+            if "optimizer" in state:
+                self.optimizer.load_state_dict(state["optimizer"])
             self.scheduler.load_state_dict(state["scheduler"])
             self.average.load_state_dict(state["average"])
             self.traces.load_state_dict(state["traces"])

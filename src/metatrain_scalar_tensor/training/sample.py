@@ -19,8 +19,8 @@ MAX_ATOMS = 10_000
 
 
 def calibrate(model: ScalarTensor, datasets: Datasets, batch_size: int) -> None:
-    """Set the scales of density, inputs and messages, unless already set."""
-    if not model.model.density.is_calibrated:
+    """Set the scales of density, inputs, messages and pairs, unless already set."""
+    if not model.model.is_calibrated():
         model.calibrate(typical_structures(model, datasets, batch_size))
 
 

@@ -240,10 +240,11 @@ def _columns_of_scalars(
     """
     for block in head.blocks:
         if block.linear is not None:  # the same columns for all blocks
+            scalars = head.scalars(centers)
             if head.coefficients.num_kinds > 1:  # solved for one kind at a time
-                linear = block.linear.columns_of_type(centers.invariants)
+                linear = block.linear.columns_of_type(scalars)
             else:
-                linear = block.linear.columns(centers.invariants, centers.types)
+                linear = block.linear.columns(scalars, centers.types)
             return torch.cat([features, linear], dim=1)
     return features
 
