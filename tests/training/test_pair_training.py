@@ -1,5 +1,7 @@
 """Training on targets of pairs, with data of a teacher: a model with other weights."""
 
+import logging
+
 import ase
 import ase.build
 import ase.io
@@ -317,3 +319,26 @@ def test_pairs_that_the_data_lack_are_zero(tmp_path, caplog):
     assert is_lacking.sum() == 2
     assert (block.values[is_lacking] == 0).all()
     assert (block.values[~is_lacking].abs().amax((1, 2, 3)) > 1e-6).all()
+
+
+def test_pairs_that_come_late_are_solved(tmp_path, caplog):
+    """The memory of the equations is planned by the first batches, without O-O."""
+    name = "mtt::tensor"
+    targets = {name: PAIR_TARGETS[name]}
+    teacher = model_of_pairs(targets)
+    writer = DiskDatasetWriter("water.zip")
+    for seed in range(20):
+        frame = ase.build.molecule("H2O2" if seed > 16 else "H2O")
+        frame.rattle(0.1, seed=seed)
+        with torch.no_grad():
+            data = outputs(teacher, [frame], targets)
+        writer.write([systems_to_torch(frame, dtype=torch.float64)], data)
+    writer.finish()
+    changes = {"num_epochs": 0, "batch_size": 1, "solve_heads": True}
+    changes = {f"architecture__training__{key}": x for key, x in changes.items()}
+    with caplog.at_level(logging.INFO):
+        read_from = dict.fromkeys(["systems", name], "water.zip")
+        train(tmp_path / "run", read_from, targets, **changes)
+    symmetries = ["lambda_0_sigma_1", "lambda_1_sigma_-1", "lambda_2_sigma_1"]
+    for symmetry in symmetries:  # H-H, H-O, O-H, O-O
+        assert caplog.text.count(f"Solved for '{name}', {symmetry}") == 4

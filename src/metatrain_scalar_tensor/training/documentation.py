@@ -77,8 +77,8 @@ class TrainerHypers(TypedDict):
     two to four times as much. Where equations outnumber weights they are added up,
     which takes the same memory for any number of structures. If those of all targets
     and irreps are more, the data are passed through several times. If those of one
-    irrep are, or the equations of the validation set, some structures, atoms or pairs
-    are chosen at random."""
+    irrep are, for one pair of types, or the equations of the validation set, some
+    structures, atoms or pairs are chosen at random."""
     num_ensemble_members: Annotated[int, Field(ge=0, le=1024)] = 0
     """Number of members of the ensembles that give uncertainties, for all targets: the
     last weights of every member are drawn from the posterior distribution of the same

@@ -1,7 +1,8 @@
 """How often the data are passed through to set up all equations, and what is kept."""
 
 import logging
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple
+import math
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Tuple
 
 import torch
 
@@ -16,15 +17,18 @@ from .sums import Sums
 NUMBERS_IN_GIB = 2**27  # in float64
 
 
+OfKind = Tuple[str, int]  # a target and a kind of its centers
+
+
 class Pass(NamedTuple):
     """What is set up in one pass through the data."""
 
-    added_up: Dict[str, List[str]]
-    """The symmetries of every target whose equations are added up"""
-    kept: Dict[str, List[str]]
+    added_up: Dict[OfKind, List[str]]
+    """The symmetries of every target and kind whose equations are added up"""
+    kept: Dict[OfKind, List[str]]
     """Those whose rows are kept"""
     max_numbers: int
-    """In the left sides of the rows of a target, for each kind of centers"""
+    """In the left sides of the rows of a target and kind"""
 
 
 class Part(NamedTuple):
@@ -61,29 +65,30 @@ def _part(fit: Fit, heads: Mapping[str, Any], one: Pass, with_values: bool) -> P
     """Set up what belongs to a pass."""
     max_equations, world_size = fit.hypers["max_equations"], fit.processes.world_size
     kinds = {
-        name: range(heads[name].coefficients.num_kinds)
-        for name in {**one.added_up, **one.kept}
+        name: [(name, kind) for kind in range(heads[name].coefficients.num_kinds)]
+        for name in heads
+        if any(name == other for other, _ in [*one.added_up, *one.kept])
     }
 
     def rows(symmetries: List[str]) -> Rows:
         return Rows(symmetries, one.max_numbers // world_size, max_equations)
 
     def rows_of_all() -> Dict[str, List[Rows]]:
-        every = {
-            name: one.added_up.get(name, []) + one.kept.get(name, []) for name in kinds
+        return {
+            name: [rows(one.added_up.get(k, []) + one.kept.get(k, [])) for k in of_name]
+            for name, of_name in kinds.items()
         }
-        return {name: [rows(every[name]) for _ in kinds[name]] for name in kinds}
 
     training: Dict[str, EquationsOfKinds] = {}
     for name, of_target in kinds.items():
         training[name] = []
-        for _ in of_target:
+        for kind in of_target:
             parts: List[Equations] = []
-            if name in one.added_up:
+            if kind in one.added_up:
                 num_random = max_equations // world_size
-                parts.append(Sums(one.added_up[name], max_equations, num_random))
-            if name in one.kept:
-                parts.append(rows(one.kept[name]))
+                parts.append(Sums(one.added_up[kind], max_equations, num_random))
+            if kind in one.kept:
+                parts.append(rows(one.kept[kind]))
             training[name].append(parts)
     validation = values = rows_of_all()
     for data, equations in zip(
@@ -98,7 +103,10 @@ def _part(fit: Fit, heads: Mapping[str, Any], one: Pass, with_values: bool) -> P
 
 
 def _listed(rows: Dict[str, List[Rows]]) -> Dict[str, EquationsOfKinds]:
-    return {name: [[of_kind] for of_kind in kinds] for name, kinds in rows.items()}
+    return {
+        name: [[of_kind] if of_kind.symmetries else [] for of_kind in kinds]
+        for name, kinds in rows.items()
+    }
 
 
 def _collect(
@@ -128,7 +136,7 @@ def _num_components(fit: Fit, data: AllBatches) -> int:
 
 
 class _Size(NamedTuple):
-    """The left sides of a target for one symmetry, as estimated."""
+    """The left sides of a target and kind for one symmetry, as estimated."""
 
     rows: float
     """Numbers in all rows"""
@@ -139,37 +147,33 @@ class _Size(NamedTuple):
 def _plan(fit: Fit, heads: Mapping[str, Any]) -> List[Pass]:
     """Divide the equations into passes, by the sizes of the first batches.
 
-    Those that take less memory when they are added up are. Of symmetries that are too
-    large for a pass of their own, samples are left out.
+    Those that take less memory when they are added up are. Of those that are too large
+    for a pass of their own, samples are left out.
     """
     memory = int(fit.hypers["solve_memory"] * NUMBERS_IN_GIB)
     passes: List[Pass] = []
     free = 0.0
-    for name, sizes in _sizes(fit, heads).items():
+    for of_kind, sizes in _sizes(fit, heads).items():
         for symmetry, size in sizes.items():
             is_added_up = size.sums <= min(size.rows, memory)
             numbers = size.sums if is_added_up else size.rows
             if numbers > memory:
                 logging.info(
-                    f"The equations of '{name}', {symmetry}, take "
+                    f"The equations of '{of_kind[0]}', {symmetry}, take "
                     f"{numbers / NUMBERS_IN_GIB:.1f} GiB, more than 'solve_memory': "
                     "some samples are left out"
                 )
-                num_kinds = heads[name].coefficients.num_kinds
-                passes.append(Pass({}, {name: [symmetry]}, memory // num_kinds))
-                free = 0.0
-                continue
             if numbers > free:
                 passes.append(Pass({}, {}, memory))
                 free = float(memory)
             way = passes[-1].added_up if is_added_up else passes[-1].kept
-            way.setdefault(name, []).append(symmetry)
+            way.setdefault(of_kind, []).append(symmetry)
             free -= numbers
     return passes
 
 
-def _sizes(fit: Fit, heads: Mapping[str, Any]) -> Dict[str, Dict[str, _Size]]:
-    """The sizes for every target and symmetry, from the first batches.
+def _sizes(fit: Fit, heads: Mapping[str, Any]) -> Dict[OfKind, Dict[str, _Size]]:
+    """The sizes for every target, kind and symmetry, from the first batches.
 
     The same in all processes.
     """
@@ -190,31 +194,30 @@ def _sizes(fit: Fit, heads: Mapping[str, Any]) -> Dict[str, Dict[str, _Size]]:
         if all(any(rows.x for rows in of_kinds) for of_kinds in first.values()):
             break
     infos = fit.runner.module.dataset_info.targets
-    sizes: Dict[str, Dict[str, _Size]] = {}
+    sizes: Dict[OfKind, Dict[str, _Size]] = {}
     for name, of_kinds in first.items():
         factor = data.num_structures / max(seen, 1)
         if len(infos[name].gradients) > 0:
             factor *= 1 + _num_components(fit, data)
-        sizes[name] = {}
         for symmetry in heads[name].basis_names:
             with_data = [rows for rows in of_kinds if symmetry in rows.x]
-            if len(with_data) > 0:
-                sizes[name][symmetry] = _size(with_data, symmetry, factor)
+            if len(with_data) == 0:
+                continue
+            # kinds that are rare, if they exist at all: as if one sample had been seen
+            one = _Size(with_data[0].x[symmetry][0][0].numel(), math.inf)
+            for kind, rows in enumerate(of_kinds):
+                is_rare = symmetry not in rows.x
+                size = one if is_rare else _size(rows, symmetry, factor)
+                sizes.setdefault((name, kind), {})[symmetry] = size
     return sizes
 
 
-def _size(of_kinds: List[Rows], symmetry: str, factor: float) -> _Size:
+def _size(rows: Rows, symmetry: str, factor: float) -> _Size:
     """The size for one symmetry, of ``factor`` times as many rows as there are."""
-    num_columns, num_rows, num_sets = 0, 0, 0
-    for rows in of_kinds:
-        x = rows.left(symmetry)
-        num_columns = x.shape[1]
-        num_rows += len(x)
-        known = [rows.right(symmetry, irrep).isfinite() for irrep in rows.y[symmetry]]
-        num_sets += len(torch.unique(torch.cat(known, dim=1), dim=0))
-    num_random = 0
-    if num_columns > of_kinds[0].max_equations:
-        num_random = len(of_kinds) * of_kinds[0].max_equations
+    num_rows, num_columns = rows.left(symmetry).shape
+    known = [rows.right(symmetry, irrep).isfinite() for irrep in rows.y[symmetry]]
+    num_sets = len(torch.unique(torch.cat(known, dim=1), dim=0))
+    num_random = rows.max_equations if num_columns > rows.max_equations else 0
     return _Size(
         rows=factor * num_rows * num_columns,
         sums=(float(num_sets) * num_columns + num_random) * num_columns,
