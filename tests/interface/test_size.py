@@ -55,6 +55,12 @@ def test_absurd_models_are_refused_with_their_size(changes, message):
         check({"y": TENSORS}, **changes)
 
 
+def test_absurd_matrices_are_refused():
+    with pytest.raises(ValueError, match="functions: reduce 'max_angular'"):
+        radial = {"type": "Bessel", "max_radial": 150}
+        check(ATOM_TARGETS, expansion__basis__radial=radial)
+
+
 def test_absurd_ranks_are_refused():
     with pytest.raises(ValueError, match="'y' has rank 12, .* more than 8 indices"):
         check({"y": cartesian(12)})

@@ -25,7 +25,9 @@ REMEDIES: Dict[str, str] = {
     "'max_radial' of 'model.expansion.basis'; with many atomic types, set 'type' of "
     "'model.species' to tensor_reduced",
     "neighbor_sum": "'neighbors' of 'model.tensor_basis'",
-    "atom_pairs": "'num_channels' of 'model.atom_pairs'",
+    "functions": "'max_angular' or 'max_radial' of 'model.expansion.basis'; with many "
+    "atomic types, set 'type' of 'model.species' to tensor_reduced",
+    "atom_pairs": "'num_channels' or 'num_functions' of 'model.atom_pairs'",
     "readouts": "'num_channels' or 'gradients' of 'model.tensor_basis', "
     "'num_neurons_per_layer' of 'model.network', or the properties of the targets; for "
     "pairs of many atomic types, set 'type' of 'model.species' to tensor_reduced",
