@@ -166,10 +166,11 @@ class Model(torch.nn.Module):
             features, invariants = features[atoms], invariants[atoms]
             types, positions = types[atoms], positions[atoms]
         functions = features[:, :0]
-        if self.functions is not None:
+        readout = self.readouts["atom"]
+        if self.functions is not None and readout.reads_functions(targets):  # type: ignore[operator]
             functions = self.functions(invariants, types)
         centers = Centers(features, invariants, functions, types, positions)
-        of_atoms = self.readouts["atom"](centers, density, targets, None, ensembles)
+        of_atoms = readout(centers, density, targets, None, ensembles)
         draws = _united(of_atoms, draws)
         return Prediction(draws[0], features, draws[1:])
 
@@ -305,7 +306,7 @@ class Model(torch.nn.Module):
             self.atom_pairs = None
         if not self.reads_density(list(names)):
             self.neighbor_sum = None
-        if all(head.are_shared for head in readouts["atom"].heads.values()):
+        if not readouts["atom"].reads_functions(list(names)):
             self.functions = None
 
     def add_types(self, atomic_types: List[int], known: torch.Tensor) -> None:

@@ -115,6 +115,14 @@ class Readout(torch.nn.Module):
         return False
 
     @torch.jit.export
+    def reads_functions(self, names: List[str]) -> bool:
+        """Whether any of these targets is linear in the functions of scalars."""
+        for name, head in self.heads.items():
+            if name in names and not head.are_shared:
+                return True
+        return False
+
+    @torch.jit.export
     def reads_density(self, names: List[str]) -> bool:
         """Whether any of these targets needs the density, as all but scalars do."""
         return self.bases.read_density(self.symmetries(names))
