@@ -18,11 +18,8 @@ def scalars():
     sizes = torch.logspace(-1, 0, NUM_SCALARS).double()
     kinds = torch.arange(600).remainder(2)
     values = (torch.randn(600, NUM_SCALARS).double() + 3 * kinds.unsqueeze(1)) * sizes
-    values, kinds = (
-        torch.cat([values, 7 * sizes[None]]),
-        torch.cat([kinds, kinds.new_full((1,), 2)]),
-    )
-    return values, kinds
+    values = torch.cat([values, 7 * sizes[None]])
+    return values, torch.cat([kinds, torch.tensor([2])])
 
 
 @pytest.fixture
@@ -68,13 +65,8 @@ def test_rounding_errors_stay_small(functions):
 def test_functions_are_smooth(functions, scalars):
     """They are nearly parabolas of each scalar: third derivatives are small."""
     functions.calibrate(*scalars)
-    x = torch.randn(NUM_SCALARS).double().expand(4, -1)
-    step = functions.deviation[0, 0] * torch.tensor([0.0, 1, 2, 3]).double()
-    x = (
-        x
-        + torch.nn.functional.one_hot(torch.zeros(4).long(), NUM_SCALARS)
-        * step[:, None]
-    )
+    x = torch.randn(NUM_SCALARS).double().repeat(4, 1)
+    x[:, 0] += functions.deviation[0, 0] * torch.arange(4)
     values = functions(x, torch.zeros(4, dtype=torch.long))[:, NUM_SCALARS:]
     third = values.diff(n=3, dim=0)
     assert third.abs().max() < 0.02 * values.diff(dim=0).abs().max()

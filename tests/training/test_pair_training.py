@@ -39,11 +39,11 @@ HAMILTONIAN = {
 pytestmark = pytest.mark.usefixtures("in_temporary_folder")
 
 
-def data_of_a_teacher(targets):
+def data_of_a_teacher(targets, frames=FRAMES):
     """What a model with other weights says of every molecule."""
     teacher = model_of_pairs(targets, seed=7)
     with torch.no_grad():
-        return [outputs(teacher, [frame], targets) for frame in FRAMES]
+        return [outputs(teacher, [frame], targets) for frame in frames]
 
 
 def train(folder, read_from, targets, restart_from=None, **changes):
@@ -61,9 +61,9 @@ def train(folder, read_from, targets, restart_from=None, **changes):
     return train_in(folder, options, restart_from=restart_from)
 
 
-def write_zip(path, targets):
+def write_zip(path, targets, frames=FRAMES):
     writer = DiskDatasetWriter(path)
-    for frame, data in zip(FRAMES, data_of_a_teacher(targets)):
+    for frame, data in zip(frames, data_of_a_teacher(targets, frames)):
         writer.write([systems_to_torch(frame, dtype=torch.float64)], data)
     writer.finish()
     return {name: path for name in ["systems", *targets]}
@@ -295,19 +295,19 @@ def test_trace_supervision_of_a_structure():
         TraceSupervision(model, hypers)
 
 
+def rattled(name, seeds):
+    """A molecule with other positions for every seed."""
+    frames = [ase.build.molecule(name) for _ in seeds]
+    for frame, seed in zip(frames, seeds, strict=True):
+        frame.rattle(0.1, seed=seed)
+    return frames
+
+
 def test_pairs_that_the_data_lack_are_zero(tmp_path, caplog):
     """A model of water, with one oxygen in every structure, and peroxide."""
-    name, frame = "mtt::tensor", ase.build.molecule("H2O")
+    name = "mtt::tensor"
     targets = {name: PAIR_TARGETS[name]}
-    teacher = model_of_pairs(targets)
-    writer = DiskDatasetWriter("water.zip")
-    for seed in range(8):
-        frame.rattle(0.1, seed=seed)
-        with torch.no_grad():
-            data = outputs(teacher, [frame], targets)
-        writer.write([systems_to_torch(frame, dtype=torch.float64)], data)
-    writer.finish()
-    read_from = dict.fromkeys(["systems", name], "water.zip")
+    read_from = write_zip("water.zip", targets, rattled("H2O", range(8)))
     solve = {"architecture__training__num_epochs": 0}
     train(tmp_path / "run", read_from, targets, **solve)
     assert "the pairs O-O: predictions for these are zero" in caplog.text
@@ -325,19 +325,11 @@ def test_pairs_that_come_late_are_solved(tmp_path, caplog):
     """The memory of the equations is planned by the first batches, without O-O."""
     name = "mtt::tensor"
     targets = {name: PAIR_TARGETS[name]}
-    teacher = model_of_pairs(targets)
-    writer = DiskDatasetWriter("water.zip")
-    for seed in range(20):
-        frame = ase.build.molecule("H2O2" if seed > 16 else "H2O")
-        frame.rattle(0.1, seed=seed)
-        with torch.no_grad():
-            data = outputs(teacher, [frame], targets)
-        writer.write([systems_to_torch(frame, dtype=torch.float64)], data)
-    writer.finish()
+    frames = rattled("H2O", range(17)) + rattled("H2O2", range(17, 20))
+    read_from = write_zip("water.zip", targets, frames)
     changes = {"num_epochs": 0, "batch_size": 1, "solve_heads": True}
     changes = {f"architecture__training__{key}": x for key, x in changes.items()}
     with caplog.at_level(logging.INFO):
-        read_from = dict.fromkeys(["systems", name], "water.zip")
         train(tmp_path / "run", read_from, targets, **changes)
     symmetries = ["lambda_0_sigma_1", "lambda_1_sigma_-1", "lambda_2_sigma_1"]
     for symmetry in symmetries:  # H-H, H-O, O-H, O-O

@@ -16,6 +16,9 @@ from ..readout import center_of
 from ..readout.functions import NUM_FUNCTIONS, ScalarFunctions
 
 
+PAIRS = "model.atom_pairs"  # where the weights of pairs are
+
+
 def of_model(name: str, model: ModelInterface) -> Dict[str, Any]:
     """The checkpoint of a model that is not being trained.
 
@@ -81,28 +84,22 @@ def _trainer_1(checkpoint: Dict[str, Any]) -> None:
         del state["optimizer"]  # has other weights
 
 
-PAIRS = "model.atom_pairs"
-
-
-def _num_types_with_weights(checkpoint: Dict[str, Any]) -> int:
-    """The number of types that have weights of their own: all, or 1 for none."""
+def _has_weights_of_types(checkpoint: Dict[str, Any]) -> bool:
+    """Whether every type has weights of its own."""
     data = checkpoint["model_data"]
     num_types = len(data["dataset_info"].atomic_types)
     species = choose_species(data["model_hypers"]["species"], num_types)
-    return num_types if species["type"] == "orthogonal" else 1
+    return species["type"] == "orthogonal"
 
 
 def _targets_with_types(checkpoint: Dict[str, Any]) -> List[str]:
     """The targets of atoms that have coefficients for every type."""
-    data = checkpoint["model_data"]
-    info = data["dataset_info"]
-    species = choose_species(data["model_hypers"]["species"], len(info.atomic_types))
+    if not _has_weights_of_types(checkpoint):
+        return []
     return [
         name
-        for name, target in info.targets.items()
-        if species["type"] == "orthogonal"
-        and center_of(target) == "atom"
-        and target.is_atomic_basis
+        for name, target in checkpoint["model_data"]["dataset_info"].targets.items()
+        if center_of(target) == "atom" and target.is_atomic_basis
     ]
 
 
@@ -115,7 +112,7 @@ def _with_new_weights(
     of scalars have no weight.
     """
     weights = copy.copy(weights)
-    num_types = _num_types_with_weights(checkpoint)
+    num_types = len(checkpoint["model_data"]["dataset_info"].atomic_types)
     targets = _targets_with_types(checkpoint)
     for name in targets:
         head = f"model.readouts.atom.heads.{name}"
@@ -146,8 +143,9 @@ def _with_new_weights(
             weights[f"{functions}.functions.{kind}"] = weights.pop(
                 f"{functions}.{kind}"
             )
+        num_kinds = num_types**2 if _has_weights_of_types(checkpoint) else 1
         for kind, values in (("mean", mean), ("deviation", 1.0 / weight)):
-            weights[f"{functions}.{kind}"] = values.repeat(num_types**2, 1)
+            weights[f"{functions}.{kind}"] = values.repeat(num_kinds, 1)
         for name in (f"{functions}.is_calibrated", f"{PAIRS}.has_layer_norm"):
             weights[name] = torch.tensor(True)
     return weights

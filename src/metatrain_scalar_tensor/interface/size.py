@@ -17,16 +17,17 @@ MAX_WEIGHTS = 500_000_000
 MAX_RANK = 8  # of Cartesian tensors, whose change of basis has 9^rank numbers
 MAX_PER_ATOM = 2**23  # numbers in memory, 64 MiB in float64; a batch has many atoms
 
+FEWER_INVARIANTS = (
+    "'max_angular' or 'max_radial' of 'model.expansion.basis'; with many atomic types, "
+    "set 'type' of 'model.species' to tensor_reduced"
+)
 # hyperparameters that determine the number of weights in each part of the model
 REMEDIES: Dict[str, str] = {
     "density": "'num_channels' of 'model.species'",
     "messages": "'channels', 'max_rank' or 'layers' of 'model.messages'",
-    "network": "'num_neurons_per_layer' of 'model.network', 'max_angular' or "
-    "'max_radial' of 'model.expansion.basis'; with many atomic types, set 'type' of "
-    "'model.species' to tensor_reduced",
+    "network": f"'num_neurons_per_layer' of 'model.network', {FEWER_INVARIANTS}",
     "neighbor_sum": "'neighbors' of 'model.tensor_basis'",
-    "functions": "'max_angular' or 'max_radial' of 'model.expansion.basis'; with many "
-    "atomic types, set 'type' of 'model.species' to tensor_reduced",
+    "functions": FEWER_INVARIANTS,
     "atom_pairs": "'num_channels' or 'num_functions' of 'model.atom_pairs'",
     "readouts": "'num_channels' or 'gradients' of 'model.tensor_basis', "
     "'num_neurons_per_layer' of 'model.network', or the properties of the targets; for "
