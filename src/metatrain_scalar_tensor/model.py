@@ -15,7 +15,7 @@ from .messages import Messages
 from .network import EmbeddedNetwork, SeparateNetworks
 from .readout import AtomPairs, Centers, ExchangeSymmetry, Readout, TargetBlock
 from .readout.atom_pairs import NUM_PARTS, num_scalars
-from .readout.functions import NUM_FUNCTIONS, ScalarFunctions
+from .readout.functions import NUM_FUNCTIONS, Moments, ScalarFunctions
 from .readout.heads import TargetHead
 from .structures import EdgeFunctions, Structures, positions_in_molecules
 from .system_inputs import SystemInputs, beside, with_products
@@ -338,12 +338,9 @@ class Model(torch.nn.Module):
 
     def is_calibrated(self) -> bool:
         """Whether there is nothing left for :meth:`calibrate` to set."""
-        parts: List[Any] = [self.density]
-        if self.functions is not None:
-            parts.append(self.functions)
-        if self.atom_pairs is not None:
-            parts.append(self.atom_pairs.functions)
-        return all(part.is_calibrated for part in parts)
+        pairs = self.atom_pairs
+        parts: List[Any] = [self.density, self.functions, pairs and pairs.functions]
+        return all(part.is_calibrated for part in parts if part is not None)
 
     def calibrate(self, batches: Sequence[Structures]) -> None:
         """Set the scales of density, inputs, messages and scalars, unless already set.
@@ -355,18 +352,24 @@ class Model(torch.nn.Module):
             self.inputs.calibrate([batch.systems for batch in batches])
             if self.messages is not None:
                 self.messages.calibrate(batches, self.look)
-        if self.is_calibrated():
-            return
-        targets = list(self.heads())
-        with torch.no_grad():
-            described = [self.describe(b, targets, self.look(b)) for b in batches]
-        if self.functions is not None and not self.functions.is_calibrated:
-            self.functions.calibrate(
-                torch.cat([atoms.invariants for atoms in described]),
-                torch.cat([batch.types for batch in batches]),
-            )
+        if not self.is_calibrated():
+            self._choose_units(batches)
+
+    @torch.no_grad()
+    def _choose_units(self, batches: Sequence[Structures]) -> None:
+        """Choose the units of the scalars in which matrices are linear."""
+        of_atoms: List[Moments] = []
+        of_pairs: List[Moments] = []
+        for batch in batches:
+            atoms = self.describe(batch, list(self.heads()), self.look(batch))
+            if self.functions is not None:
+                of_atoms.append(self.functions.moments(atoms.invariants, batch.types))
+            if self.atom_pairs is not None:
+                of_pairs.append(self.atom_pairs.moments(batch, atoms.density))
+        if self.functions is not None:
+            self.functions.calibrate(of_atoms)
         if self.atom_pairs is not None:
-            self.atom_pairs.calibrate(batches, [atoms.density for atoms in described])
+            self.atom_pairs.functions.calibrate(of_pairs)
 
 
 def _of_first_atoms(

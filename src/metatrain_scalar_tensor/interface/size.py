@@ -1,5 +1,6 @@
 """The size of a model, before it is built."""
 
+import math
 from typing import Any, Dict
 
 import torch
@@ -8,6 +9,7 @@ from metatrain.utils.data.atomic_basis_helpers import densify_atomic_basis_datas
 
 from ..density import choose_species
 from ..documentation import ModelHypers
+from ..messages.receive import NUM_SETS
 from ..model import Model
 from ..readout import center_of, target_blocks
 
@@ -102,11 +104,12 @@ def _check_memory(hypers: ModelHypers, num_types: int) -> None:
                 "'model.species' to tensor_reduced, which does not grow with the "
                 f"number of atomic types, {num_types}"
             )
+    # outer products of sent tensors and harmonics
     ranks = [messages["max_rank"] + 1, basis["max_angular"] + 1]
-    numbers = messages["layers"] * messages["channels"]
-    for num_ranks in ranks:  # outer products of sent tensors and harmonics
-        is_spherical = messages["representation"] == "spherical"
-        numbers *= num_ranks**2 if is_spherical else (3**num_ranks - 1) // 2
+    numbers = NUM_SETS * math.prod(n**2 for n in ranks)
+    if messages["representation"] == "cartesian":
+        numbers += math.prod((3**n - 1) // 2 for n in ranks)
+    numbers *= messages["layers"] * messages["channels"]
     if numbers > MAX_PER_ATOM:
         raise ValueError(
             f"the messages would take {numbers:.1e} numbers for every atom, and more "

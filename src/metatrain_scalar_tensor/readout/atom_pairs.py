@@ -1,7 +1,7 @@
 """Pairs of atoms as centers, with features and a density of their own."""
 
 import copy
-from typing import Any, List, NamedTuple, Sequence
+from typing import Any, List, NamedTuple
 
 import torch
 from metatomic.torch import NeighborListOptions
@@ -12,7 +12,7 @@ from ..documentation import AtomPairHypers, ExpansionHypers
 from ..o3 import SphericalHarmonics
 from ..structures import Structures, read_neighbor_list
 from ..structures.radial import radial_functions
-from .functions import STEEPNESS, ScalarFunctions
+from .functions import STEEPNESS, Moments, ScalarFunctions
 
 
 # of the density of a pair: both atoms, and the vector between them
@@ -215,22 +215,14 @@ class AtomPairs(torch.nn.Module):
         return _Seen(all_scalars, of_pairs, i, j, shifts, kinds)
 
     @torch.jit.unused
-    @torch.no_grad()
-    def calibrate(
-        self, batches: Sequence[Structures], densities: List[List[torch.Tensor]]
-    ) -> None:
-        """Choose the units of the scalars of every pair of types, unless already done.
+    def moments(self, structures: Structures, density: List[torch.Tensor]) -> Moments:
+        """From what the units of the scalars are chosen.
 
-        :param batches: typical structures, in batches.
-        :param densities: of the atoms of every batch, as in :meth:`forward`.
+        :param structures: structures, whose atoms are stacked in order.
+        :param density: as in :meth:`forward`.
         """
-        if self.functions.is_calibrated:
-            return
-        seen = [self.look(*batch) for batch in zip(batches, densities, strict=True)]
-        self.functions.calibrate(
-            torch.cat([pairs.scalars for pairs in seen]),
-            torch.cat([pairs.kinds for pairs in seen]),
-        )
+        pairs = self.look(structures, density)
+        return self.functions.moments(pairs.scalars, pairs.kinds)
 
     @torch.jit.export
     def kinds_of(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,7 @@
 """Functions of the scalars of a center, in which blocks of matrices are linear."""
 
+from typing import NamedTuple, Sequence
+
 import torch
 
 from ..normalisation import RELATIVE_FLOOR
@@ -8,6 +10,14 @@ from ..normalisation import RELATIVE_FLOOR
 NUM_FUNCTIONS = 2048  # of atoms
 STEEPNESS = 0.2  # root mean square of what a function adds to its bias
 NUM_PRIOR = 10.0  # centers that every kind has besides, with the variance of all kinds
+
+
+class Moments(NamedTuple):
+    """Sums over the centers of every kind, in float64."""
+
+    counts: torch.Tensor  # (kinds, 1)
+    sums: torch.Tensor  # (kinds, num_scalars)
+    squares: torch.Tensor  # (kinds, num_scalars)
 
 
 class ScalarFunctions(torch.nn.Module):
@@ -55,27 +65,43 @@ class ScalarFunctions(torch.nn.Module):
 
     @torch.jit.unused
     @torch.no_grad()
-    def calibrate(self, scalars: torch.Tensor, kinds: torch.Tensor) -> None:
-        """Choose the units.
+    def moments(self, scalars: torch.Tensor, kinds: torch.Tensor) -> Moments:
+        """What :meth:`calibrate` needs to know of some centers.
+
+        :param scalars: ``(centers, num_scalars)``
+        :param kinds: index of the kind of every center, ``(centers,)``
+        """
+        x = scalars.double()
+        zeros = x.new_zeros(len(self.mean), self.num_scalars)
+        return Moments(
+            torch.bincount(kinds, minlength=len(zeros)).to(x).unsqueeze(1),
+            zeros.index_add(0, kinds, x),
+            zeros.index_add(0, kinds, x.square()),
+        )
+
+    @torch.jit.unused
+    @torch.no_grad()
+    def calibrate(self, of_batches: Sequence[Moments]) -> None:
+        """Choose the units, unless already chosen.
 
         Every kind is treated as if there were ``NUM_PRIOR`` more of its centers, with
         the variance of all: where there are few, their own says little. No unit is
         smaller than ``RELATIVE_FLOOR`` of the root mean square of all scalars, so that
         what symmetry forbids stays small.
 
-        :param scalars: those of typical centers, ``(centers, num_scalars)``
-        :param kinds: index of the kind of every center, ``(centers,)``
+        :param of_batches: :meth:`moments` of typical centers, in batches.
         """
-        scalars = scalars.double()
-        if len(scalars) > 0:
-            of_all = scalars.var(0, correction=0)
-            floor = RELATIVE_FLOOR * float(scalars.square().mean().sqrt())
-            for kind in kinds.unique().tolist():
-                of_kind = scalars[kinds == kind]
-                squares = len(of_kind) * of_kind.var(0, correction=0)
-                variance = squares + NUM_PRIOR * of_all
-                variance = variance / (len(of_kind) + NUM_PRIOR)
-                self.mean[kind] = of_kind.mean(0)
-                deviation = variance.sqrt().clamp(min=floor)
-                self.deviation[kind] = torch.where(deviation > 0, deviation, 1.0)
+        if self.is_calibrated or len(of_batches) == 0:
+            return
+        counts, sums, squares = (torch.stack(x).sum(0) for x in zip(*of_batches))
+        number = counts.sum().clamp(min=1.0)
+        of_all = squares.sum(0) / number - (sums.sum(0) / number).square()
+        floor = RELATIVE_FLOOR * (squares.mean(1).sum() / number).sqrt()
+        mean = sums / counts.clamp(min=1.0)
+        variance = squares - counts * mean.square() + NUM_PRIOR * of_all
+        variance = (variance / (counts + NUM_PRIOR)).clamp(min=0.0)
+        deviation = torch.maximum(variance.sqrt(), floor)
+        self.mean.copy_(mean)
+        is_known = (counts > 0) & (deviation > 0)
+        self.deviation.copy_(torch.where(is_known, deviation, 1.0))
         self.is_calibrated.fill_(True)
