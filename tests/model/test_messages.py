@@ -243,3 +243,16 @@ def test_the_largest_rank_of_calibrated_messages_has_unit_mean_square():
 def test_rank_must_exist():
     with pytest.raises(ValueError, match="'max_angular' 2: set 'model.messages.max_ra"):
         model_with(1, messages__max_rank=3, expansion__basis__max_angular=2)
+
+
+def test_predictions_do_not_depend_on_what_else_is_in_the_batch():
+    """Nor on the blocks of atoms that are worked on at a time."""
+    model = model_with(1)
+    frames = molecules(30)
+    assert sum(map(len, frames)) > 2 * 128
+    together = predict(model, frames, TARGETS)
+    for name in TARGETS:
+        for key, block in together[name].items():
+            alone = [predict(model, [x], {name: TARGETS[name]})[name] for x in frames]
+            values = torch.cat([tensor.block(key).values for tensor in alone])
+            torch.testing.assert_close(block.values, values, atol=1e-11, rtol=1e-11)

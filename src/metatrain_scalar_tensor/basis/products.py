@@ -6,6 +6,7 @@ from typing import List, NamedTuple
 import torch
 
 from ..o3 import CoupledProduct, Irrep, SphereGrid
+from ..rows import rows_at_a_time
 from .contraction import Contraction
 
 
@@ -54,7 +55,6 @@ class SphereProducts(torch.nn.Module):
             )
             for l in range(1, max_angular + 1)
         )
-        self.atoms_at_a_time = 128  # their functions fit into the processor's cache
         self.max_lambda = -1
         self.reach(0)
 
@@ -77,7 +77,7 @@ class SphereProducts(torch.nn.Module):
         functions = torch.cat(parts, dim=1)  # (atoms, l · m, 2c), no l = 0
         proper: List[torch.Tensor] = []
         pseudo: List[torch.Tensor] = []
-        for some in functions.split(self.atoms_at_a_time):
+        for some in functions.split(rows_at_a_time(functions, 128)):
             y, z = some.chunk(2, dim=2)
             y_values, z_values = self.sphere(some).chunk(2, dim=2)
             proper.append(self.sphere.project(y_values * z_values, self.max_lambda))

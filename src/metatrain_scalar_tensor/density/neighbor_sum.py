@@ -46,7 +46,7 @@ class NeighborSum(torch.nn.Module):
         """
         scalars = (
             self.of_distance(edges)
-            + of_neighbors(self.of_neighbor(features), edges)
+            + of_neighbors(self.of_neighbor(features), edges.neighbors)
             + self.of_center(features).unsqueeze(1)
         )  # (atoms, places, channels)
         scalars = self.mix(torch.nn.functional.silu(scalars)) * edges.cutoff

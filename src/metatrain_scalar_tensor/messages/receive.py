@@ -1,11 +1,14 @@
 """Tensors that atoms receive from their neighbors."""
 
+from typing import List
+
 import torch
 
 from ..basis.contraction import Contraction
 from ..documentation import MessageHypers
 from ..o3 import CartesianGaunt, SphericalGaunt
 from ..o3.components import ranks_of_components
+from ..rows import rows_at_a_time
 from ..structures import Edges
 from ..structures.edges import of_neighbors
 from .linear import LinearOfRanks
@@ -67,20 +70,27 @@ class Receive(torch.nn.Module):
         :param edges: the edges of the structures.
         :return: ``(l · m, atoms, channels)``
         """
-        sent = self.send(tensors).permute(1, 2, 0)  # (atoms, k, λ · μ)
+        sent = self.send(tensors).permute(1, 2, 0).flatten(1)  # (atoms, k · λ · μ)
         functions = edges.radial @ edges.mixing[:, : self.of_sent.in_features]
-        weights = _of_components(self.of_sent.weight, self.num_channels, self.rank)
-        on_edges = of_neighbors(sent.flatten(1), edges) * (functions @ weights.T)
-        weights = _of_components(self.of_harmonics.weight, self.num_sets, self.angular)
-        harmonics = edges.harmonics.repeat(1, 1, self.num_sets)
-        harmonics = harmonics * (functions @ weights.T)  # (atoms, places, s · l · m)
-        outer = on_edges.transpose(1, 2) @ harmonics  # (atoms, k · λ · μ, s · l · m)
-        shape = [self.num_channels, len(self.rank), self.num_sets, len(self.angular)]
-        outer = outer.reshape([len(sent)] + shape)
+        of_sent = _of_components(self.of_sent.weight, self.num_channels, self.rank)
+        of_harmonics = _of_components(
+            self.of_harmonics.weight, self.num_sets, self.angular
+        )
         paths = self.paths.index_select(1, self.rank).index_select(3, self.angular)
-        outer = (outer * paths).sum(3)  # (atoms, k, λ · μ, l · m)
-        received = self.gaunt(outer)  # (atoms, k, l · m)
-        return (received * self.scale).permute(2, 0, 1)
+        received: List[torch.Tensor] = []
+        n = rows_at_a_time(sent, 64)
+        of_some = zip(
+            functions.split(n), edges.neighbors.split(n), edges.harmonics.split(n)
+        )
+        for radial, neighbors, harmonics in of_some:
+            on_edges = of_neighbors(sent, neighbors) * (radial @ of_sent.T)
+            harmonics = harmonics.repeat(1, 1, self.num_sets)
+            harmonics = harmonics * (radial @ of_harmonics.T)  # (atoms, places, s·l·m)
+            outer = on_edges.transpose(1, 2) @ harmonics  # (atoms, k·λ·μ, s·l·m)
+            outer = outer.reshape([len(outer)] + list(paths.shape))
+            outer = (outer * paths).sum(3)  # (atoms, k, λ · μ, l · m)
+            received.append(self.gaunt(outer))  # (atoms, k, l · m)
+        return (torch.cat(received) * self.scale).permute(2, 0, 1)
 
 
 def _of_components(

@@ -27,16 +27,15 @@ class Edges(NamedTuple):
     harmonics: torch.Tensor  # (atoms, places, l · m)
 
 
-def of_neighbors(values: torch.Tensor, edges: Edges) -> torch.Tensor:
+def of_neighbors(values: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
     """Gather values of atoms into the places of the neighbor list.
 
     :param values: ``(atoms, ...)``
-    :param edges: the edges.
-    :return: ``(atoms, places, ...)``, with arbitrary values in empty places.
+    :param neighbors: those of :class:`Edges`, or some of its rows, ``(rows, places)``
+    :return: ``(rows, places, ...)``, with arbitrary values in empty places.
     """
     # unlike indexing, index_select has a fast backward pass
-    chosen = values.index_select(0, edges.neighbors.flatten())
-    return chosen.unflatten(0, edges.neighbors.shape)
+    return values.index_select(0, neighbors.flatten()).unflatten(0, neighbors.shape)
 
 
 class EdgeFunctions(torch.nn.Module):
