@@ -3,7 +3,8 @@
 Energy and forces of 9 atoms of ethanol, and of 81 and 648 of water, by exported models
 with random weights. ``ASE`` is the time until ``get_forces`` returns after the atoms
 have moved, ``model`` that of the exported module and its derivatives with a neighbor
-list made beforehand; the rest is the neighbor list, and what ASE and metatomic do.
+list made beforehand, ``list`` that of the neighbor list in a step of ASE, from torch's
+profiler; the rest is what ASE and metatomic do.
 ``nep`` is no model of metatomic: a compiled potential in float64 (``nep.py``). Medians
 of one process, in turn. All have a cutoff of 5 Å but ``pet``, which has its defaults,
 and ``mace`` has 64 channels as ``options/forces.yaml``. Needs ``pip install
@@ -79,6 +80,19 @@ def step_of_ase(what: str, frame: ase.Atoms) -> Optional[Step]:
     return step
 
 
+def time_of_list(step: Optional[Step], repetitions: int) -> Optional[float]:
+    """Mean time in ms for the neighbor list; ``None`` without metatomic."""
+    if step is None:
+        return None
+    with torch.profiler.profile() as profiler:
+        for _ in range(repetitions):
+            step()
+    for event in profiler.key_averages():
+        if event.key == "MetatomicCalculator::compute_neighbors":
+            return 1e-3 * event.cpu_time_total / event.count
+    return None
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -89,8 +103,10 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     print(f"{torch.get_num_threads()} threads, float32\n")
-    print("| structure | atoms | architecture | ASE, ms | model, ms | ratio |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| structure | atoms | architecture | ASE, ms | model, ms | list, ms | ratio |"
+    )
+    print("|---|---|---|---|---|---|---|")
     for title in arguments.structures:
         frame = STRUCTURES[title]
         types = sorted(set(frame.numbers.tolist()))
@@ -107,10 +123,12 @@ def main() -> None:
         }
         for name, total in totals.items():
             alone = f"{medians[name]:.1f}" if name in medians else ""
+            of_list = time_of_list(steps[f"{name} ASE"], arguments.rounds)
+            neighbors = "" if of_list is None else f"{of_list:.1f}"
             ratio = total / next(iter(totals.values()))
             print(
                 f"| {title} | {len(frame)} | `{name}` | {total:.1f} | {alone} "
-                f"| {ratio:.1f} |",
+                f"| {neighbors} | {ratio:.1f} |",
                 flush=True,
             )
 
