@@ -214,8 +214,8 @@ class WideRidge(Ridge):
     """
 
     def __init__(self, x: torch.Tensor, scales: torch.Tensor) -> None:
-        self.x = x * scales
-        super().__init__(self.x @ self.x.T, scales, len(x))
+        self.x = x  # without the scales, which would need a copy for each choice
+        super().__init__((x * scales.square()) @ x.T, scales, len(x))
         self.num_normal = sum(x.shape)
 
     def _projected(self, y: torch.Tensor) -> torch.Tensor:
@@ -227,14 +227,18 @@ class WideRidge(Ridge):
         return (alpha * w).square().sum(0)
 
     def _on_vectors(self, x: torch.Tensor) -> torch.Tensor:
-        return x @ self.x.T @ self.vectors
+        return (x * self.scales) @ self.x.T @ self.vectors
 
     def _weights(self, w: torch.Tensor) -> torch.Tensor:
-        return self.x.T @ (self.vectors @ w)
+        return self._transposed(self.vectors @ w)
+
+    def _transposed(self, y: torch.Tensor) -> torch.Tensor:
+        """:math:`X^T y` with the scaled :math:`X`, ``(columns, ...)``"""
+        return self.scales.unsqueeze(1) * (self.x.T @ y)
 
     def rest(self, y: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """What is left: :meth:`Solver.rest`."""
-        return y - self.x @ (weights / self.scales.unsqueeze(1))
+        return y - self.x @ weights
 
     def mean_squares(self, y: torch.Tensor) -> torch.Tensor:
         """The mean squares of right sides: :meth:`Solver.mean_squares`."""
@@ -248,7 +252,7 @@ class WideRidge(Ridge):
         """
         counts = self.squares > ROUNDING * self.squares.max()
         squares, vectors = self.squares[counts], self.vectors[:, counts]
-        return squares, self.x.T @ (vectors / squares.sqrt())
+        return squares, self._transposed(vectors / squares.sqrt())
 
     def draw(self, strength: float, normal: torch.Tensor) -> torch.Tensor:
         r"""Draw weights from their posterior: :meth:`Solver.draw`.
@@ -267,6 +271,7 @@ class WideRidge(Ridge):
         alpha = strength * self.squares.max()
         epsilon, eta = normal.split([self.x.shape[1], self.x.shape[0]])
         prior = epsilon / alpha.sqrt()
-        said = self.vectors.T @ (self.x @ prior + eta)  # (rank, draws)
+        of_rows = self.x @ (self.scales.unsqueeze(1) * prior)
+        said = self.vectors.T @ (of_rows + eta)  # (rank, draws)
         w = said / (self.squares.unsqueeze(1) + alpha)
         return self.scales.unsqueeze(1) * (prior - self._weights(w))
