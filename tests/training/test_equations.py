@@ -1,5 +1,7 @@
 """Ridge regression, and how the equations are kept."""
 
+import math
+
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from metatrain_scalar_tensor.training.solve.equations import (
     LargeRight,
     Products,
 )
+from metatrain_scalar_tensor.training.solve.factors import Factors, are_products
 from metatrain_scalar_tensor.training.solve.ridge import (
     STRENGTHS,
     TallRidge,
@@ -120,8 +123,10 @@ def test_all_rows_are_better_than_some_for_other_data(is_summed):
     assert (exact.errors < 0.4 * some.errors).all()
 
 
-def test_sums_have_the_equations_of_rows():
+@pytest.mark.parametrize("shape", [(12, 1), (1, 12), (3, 4), (4, 5), (7, 4)])
+def test_sums_have_the_equations_of_rows(shape):
     """With properties that are known for the same, for other and for no samples."""
+    assert are_products(shape) == (shape in [(4, 5), (7, 4)])
     torch.manual_seed(0)
     name = "lambda_1_sigma_1"
     rows, sums = (
@@ -129,18 +134,20 @@ def test_sums_have_the_equations_of_rows():
         Sums([name], 100, 100),
     )
     for _ in range(5):
-        x = torch.randn(40, 3, 12).double()
+        tensors = torch.randn(40, 3, shape[0]).double()
+        factors = Factors(tensors, torch.randn(40, shape[1]).double())
         y = {
             (0, 0): torch.randn(40, 3, 4).double(),
             (1, 2): torch.randn(40, 3, 2).double(),
         }
         y[0, 0][::2, :, :2] = torch.nan
         y[0, 0][:10, :, 2] = torch.nan
+        y[0, 0][20:25, 1, 2] = torch.nan  # a component
         y[1, 2][..., 1] = torch.nan
         for equations in (rows, sums):
             chosen = equations.choose(40)
             assert len(chosen) == 40
-            equations.add({name: (x, y)})
+            equations.add({name: (factors, y)})
     alone = Processes(torch.device("cpu"), 1, 0, False)
     sums.join(alone)
     torch.testing.assert_close(sums.squares(name), rows.squares(name))
@@ -155,11 +162,11 @@ def test_sums_have_the_equations_of_rows():
         torch.testing.assert_close(found[key].right, regression.right)
     # with too many columns, random rows are kept besides
     wide = Sums([name], max_columns=10, num_random=30)
-    wide.add({name: (x, y)})
+    wide.add({name: (factors, y)})
     for regression in wide.regressions(name):
         chosen = regression.left.chosen
-        assert 15 <= len(chosen) <= 30 and chosen.shape[1] == 12
-        of_all = x.flatten(0, 1)
+        assert 15 <= len(chosen) <= 30 and chosen.shape[1] == math.prod(shape)
+        of_all = factors.rows().flatten(0, 1)
         matches = (chosen.unsqueeze(1) == of_all).all(2)
         assert (matches.sum(1) == 1).all()
         of_irrep = y[regression.irrep].flatten(0, 1)[:, regression.properties]
@@ -175,7 +182,8 @@ def test_only_as_many_samples_are_kept_as_there_is_room_for():
     for _ in range(50):
         chosen = rows.choose(20)
         x = (number + chosen).double().reshape(-1, 1, 1).expand(-1, 3, 200)
-        rows.add({"lambda_1_sigma_1": (x, {(0, 0): x[:, :, :2]})})
+        y = {(0, 0): x[:, :, :2]}
+        rows.add({"lambda_1_sigma_1": (Factors.of_rows(x), y)})
         number += 20
     x = rows.left("lambda_1_sigma_1")
     y = rows.right("lambda_1_sigma_1", (0, 0))

@@ -25,6 +25,7 @@ from ..cache import Batch
 from ..epoch import EpochRunner
 from .derivatives import derivative_rows
 from .equations import Equations, Irreps, Sides
+from .factors import Factors
 
 
 SCALARS = basis_name(Irrep(0, 1))
@@ -168,7 +169,8 @@ class Collector:
         )
         chosen = equations.choose(len(values))
         y = values[chosen, None, None]
-        equations.add({SCALARS: (slopes[chosen, None], {(0, 0): y})})
+        x = Factors.of_rows(slopes[chosen, None])
+        equations.add({SCALARS: (x, {(0, 0): y})})
 
     def _sides(
         self, batch: Batch, name: str, factors: TensorMap, seen: Dict[str, Seen]
@@ -223,7 +225,10 @@ class _Sides(NamedTuple):
 def _weighted(sides: Sides, size: torch.Tensor) -> Sides:
     """Both sides times factors of the samples, ``(samples, 1, 1)``."""
     return {
-        symmetry: (size * x, {irrep: size * y for irrep, y in irreps.items()})
+        symmetry: (
+            x._replace(tensors=size * x.tensors),
+            {irrep: size * y for irrep, y in irreps.items()},
+        )
         for symmetry, (x, irreps) in sides.items()
     }
 
@@ -254,18 +259,17 @@ def _left_side(
     tensors: torch.Tensor,
     chosen: torch.Tensor,
     num_atoms: List[int],
-) -> torch.Tensor:
+) -> Factors:
     """Features times tensors, the mean over the atoms of structures.
 
     :param features: ``(centers, f)``
     :param tensors: ``(centers, 2λ + 1, b)``
     :param chosen: the samples that are wanted.
     :param num_atoms: of the structures, empty for samples that are centers.
-    :return: ``(chosen samples, 2λ + 1, b · f)``
+    :return: those of the chosen samples.
     """
     if len(num_atoms) == 0:
-        b, h = tensors[chosen].double(), features[chosen].double()
-        return torch.einsum("imb,if->imbf", b, h).flatten(2)
+        return Factors(tensors[chosen].double(), features[chosen].double())
     b_parts, h_parts = tensors.split(num_atoms), features.split(num_atoms)
     means = [
         torch.einsum("imb,if->mbf", b_parts[n].double(), h_parts[n].double())
@@ -274,7 +278,7 @@ def _left_side(
     ]
     shape = (0, tensors.shape[1], tensors.shape[2], features.shape[1])
     none = tensors.new_empty(shape, dtype=torch.float64)
-    return (torch.stack(means) if means else none).flatten(2)
+    return Factors.of_rows((torch.stack(means) if means else none).flatten(2))
 
 
 def _right_sides(

@@ -6,13 +6,13 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple, Union
 import torch
 
 from ..processes import Processes
+from .factors import Factors
 
 
 Irreps = Dict[Tuple[int, int], torch.Tensor]
 """For every block and irrep ``(samples, 2λ + 1, properties)``; NaN is unknown."""
-Sides = Dict[str, Tuple[torch.Tensor, Irreps]]
-"""For every symmetry the left sides, ``(samples, 2λ + 1, columns)``, and the right
-sides of the irreps that have it."""
+Sides = Dict[str, Tuple[Factors, Irreps]]
+"""For every symmetry the left sides, and the right sides of the irreps that have it."""
 
 
 class Gram(NamedTuple):

@@ -10,6 +10,7 @@ from ..fit import Fit
 from ..loaders import AllBatches
 from .collect import Collector, EquationsOfKinds
 from .equations import Equations
+from .factors import shape_of_sums
 from .rows import Rows
 from .sums import Sums
 
@@ -218,7 +219,8 @@ def _size(rows: Rows, symmetry: str, factor: float) -> _Size:
     known = [rows.right(symmetry, irrep).isfinite() for irrep in rows.y[symmetry]]
     num_sets = len(torch.unique(torch.cat(known, dim=1), dim=0))
     num_random = rows.max_equations if num_columns > rows.max_equations else 0
+    of_a_set = math.prod(shape_of_sums(rows.shapes[symmetry]))
     return _Size(
         rows=factor * num_rows * num_columns,
-        sums=(float(num_sets) * num_columns + num_random) * num_columns,
+        sums=float(num_sets * of_a_set + num_random * num_columns),
     )

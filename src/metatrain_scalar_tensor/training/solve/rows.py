@@ -37,6 +37,8 @@ class Rows(Equations):
         """For every symmetry, ``(samples, 2λ + 1, tensors · features)``, in parts"""
         self.y: Dict[str, Dict[Tuple[int, int], List[torch.Tensor]]] = {}
         """For every symmetry, block and irrep ``(samples, 2λ + 1, properties)``"""
+        self.shapes: Dict[str, Tuple[int, int]] = {}
+        """For every symmetry the numbers of tensors and of features"""
         self.num_samples = 0
         self._rate = 1.0  # the fraction of samples that are kept
         self.generator = torch.Generator().manual_seed(0)
@@ -51,11 +53,14 @@ class Rows(Equations):
 
         :param sides: the samples.
         """
-        for symmetry, (x, irreps) in sides.items():
+        size = 0  # of a sample
+        for symmetry, (factors, irreps) in sides.items():
+            x = factors.rows().cpu()
             right = {irrep: [y.cpu()] for irrep, y in irreps.items()}
-            self._extend(symmetry, [x.cpu()], right)
-        self.num_samples += len(next(iter(sides.values()))[0])
-        size = sum(x[:1].numel() for x, _ in sides.values())  # of a sample
+            self._extend(symmetry, [x], right)
+            self.shapes[symmetry] = factors.shape
+            size += x.shape[1] * x.shape[2]
+        self.num_samples += len(x)
         while self.num_samples > 1 and self.num_samples * size > self.max_numbers:
             random = torch.randperm(self.num_samples, generator=self.generator)
             kept = random[: self.num_samples // 2].sort().values

@@ -1,5 +1,6 @@
 """Equations that are added up, which takes as much memory for any number of them."""
 
+import math
 from typing import Dict, Iterator, List, Tuple
 
 import torch
@@ -16,10 +17,18 @@ from .equations import (
     Right,
     Sides,
 )
+from .factors import (
+    Factors,
+    diagonal,
+    products_with,
+    shape_of_sums,
+    sums_of,
+    unpacked,
+)
 from .rows import Rows
 
 
-ROWS_AT_A_TIME = 1024  # products of few rows would take as long as those of these
+ROWS_AT_A_TIME = 1024  # sums over few rows would take as long as those over these
 
 
 class Sums(Equations):
@@ -51,21 +60,23 @@ class Sums(Equations):
 
     def add(self, sides: Sides) -> None:
         """Add the samples of a batch."""
-        for symmetry, (x, irreps) in sides.items():
+        for symmetry, (factors, irreps) in sides.items():
             self.sizes[symmetry] = {irrep: y.shape[2] for irrep, y in irreps.items()}
-            if x.shape[2] > self.max_columns:
-                rows = self._random_rows(symmetry, x.shape[2])
-                chosen = rows.choose(len(x))
+            num_samples, num_columns = len(factors.features), math.prod(factors.shape)
+            if num_columns > self.max_columns:
+                rows = self._random_rows(symmetry, num_columns)
+                chosen = rows.choose(num_samples)
                 of_chosen = {irrep: y[chosen] for irrep, y in irreps.items()}
-                rows.add({symmetry: (x[chosen], of_chosen)})
-            x = x.flatten(0, 1)  # (rows, columns)
-            y = torch.cat(list(irreps.values()), dim=2).flatten(0, 1)
-            sets, set_of = torch.unique(y.isfinite(), dim=0, return_inverse=True)
+                rows.add({symmetry: (factors.of(chosen), of_chosen)})
+            y = torch.cat(list(irreps.values()), dim=2)  # (samples, 2λ + 1, properties)
+            sets, set_of = torch.unique(
+                y.isfinite().flatten(0, 1), dim=0, return_inverse=True
+            )
+            set_of = set_of.reshape(y.shape[:2])
             for number, known in enumerate(sets):
                 if known.any():
-                    is_one = set_of == number
-                    group = self._group(symmetry, known.cpu(), x.shape[1], x.device)
-                    group.add(x[is_one], y[is_one])
+                    group = self._group(symmetry, known.cpu(), factors.shape, y.device)
+                    group.add(factors, y, set_of == number)
 
     def _random_rows(self, symmetry: str, num_columns: int) -> Rows:
         """The random rows of a symmetry, none at first."""
@@ -78,14 +89,14 @@ class Sums(Equations):
         self,
         symmetry: str,
         known: torch.Tensor,
-        num_columns: int,
+        shape: Tuple[int, int],
         device: torch.device,
     ) -> "_Group":
         """The sums for a set of known properties, which are zero at first."""
         groups = self._groups.setdefault(symmetry, {})
         key = known.numpy().tobytes()
         if key not in groups:
-            groups[key] = _Group(known, num_columns, device)
+            groups[key] = _Group(known, shape, device)
         return groups[key]
 
     def _in_order(self, symmetry: str) -> List["_Group"]:
@@ -98,20 +109,20 @@ class Sums(Equations):
     def join(self, processes: Processes) -> None:
         """Add up the sums of all processes."""
         present = [
-            (symmetry, group.known, len(group.xx))
+            (symmetry, group.known, group.shape)
             for symmetry in self._groups
             for group in self._in_order(symmetry)
         ]
         for sizes, groups in processes.gather((self.sizes, present)):
             self.sizes.update(sizes)
-            for symmetry, known, num_columns in groups:
-                self._group(symmetry, known, num_columns, processes.device)
+            for symmetry, known, shape in groups:
+                self._group(symmetry, known, shape, processes.device)
         for symmetry in sorted(self._groups):
             in_order = self._in_order(symmetry)
             for group in in_order:
-                for total in (group.xx, group.xy, group.yy, group.num_rows):
+                for total in (group.sums, group.xy, group.yy, group.num_rows):
                     processes.add_up(total)
-            num_columns = len(in_order[0].xx)
+            num_columns = len(in_order[0].xy)
             if num_columns > self.max_columns:
                 self._random_rows(symmetry, num_columns).join(processes)
 
@@ -120,7 +131,7 @@ class Sums(Equations):
         groups = self._in_order(symmetry)
         if len(groups) == 0:
             return torch.empty(0, dtype=torch.float64)
-        squares = torch.stack([group.xx.diagonal() for group in groups]).sum(0)
+        squares = torch.stack([diagonal(g.sums, g.shape) for g in groups]).sum(0)
         return (squares / sum(group.num_rows for group in groups)).cpu()
 
     def regressions(self, symmetry: str) -> Iterator[Regression]:
@@ -171,46 +182,55 @@ class _Group:
     """Sums over the rows of which the same properties are known.
 
     :param known: which properties, ``(properties,)``, on the CPU.
-    :param num_columns: number of columns of the left sides.
+    :param shape: numbers of tensors and of features in the left sides.
     :param device: where to add up.
     """
 
     def __init__(
-        self, known: torch.Tensor, num_columns: int, device: torch.device
+        self, known: torch.Tensor, shape: Tuple[int, int], device: torch.device
     ) -> None:
         self.known = known
+        self.shape = shape
         zero = torch.zeros((), dtype=torch.float64, device=device)
-        self.xx = zero.new_zeros(num_columns, num_columns)
-        self.xy = zero.new_zeros(num_columns, len(known))
+        self.sums = zero.new_zeros(shape_of_sums(shape))
+        self.xy = zero.new_zeros(math.prod(shape), len(known))
         self.yy = zero.new_zeros(len(known))
         self.num_rows = zero.new_zeros(1)
-        self._waiting: List[Tuple[torch.Tensor, torch.Tensor]] = []
+        self._waiting: List[Tuple[torch.Tensor, ...]] = []
 
-    def add(self, x: torch.Tensor, y: torch.Tensor) -> None:
+    def add(self, factors: Factors, y: torch.Tensor, rows: torch.Tensor) -> None:
         """Add rows.
 
-        :param x: left sides, ``(rows, columns)``
-        :param y: right sides, ``(rows, properties)``
+        :param factors: left sides of some samples.
+        :param y: right sides, ``(samples, 2λ + 1, properties)``
+        :param rows: which rows to add, ``(samples, 2λ + 1)``
         """
-        self._waiting.append((x, torch.where(self.known.to(y.device), y, 0.0)))
-        if sum(len(x) for x, _ in self._waiting) > ROWS_AT_A_TIME:
+        samples = rows.any(1)
+        rows = rows[samples].unsqueeze(2)
+        tensors, features = factors.of(samples)
+        is_known = rows & self.known.to(y.device)
+        y = torch.where(is_known, y[samples], 0.0)
+        self._waiting.append((torch.where(rows, tensors, 0.0), features, y))
+        self.num_rows += rows.sum()
+        if sum(y.shape[0] * y.shape[1] for *_, y in self._waiting) > ROWS_AT_A_TIME:
             self.finish()
 
     def finish(self) -> None:
         """Add up what is waiting."""
         if len(self._waiting) > 0:
-            x, y = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
+            tensors, features, y = map(torch.cat, zip(*self._waiting, strict=True))
             self._waiting = []
-            self.xx += x.T @ x
-            self.xy += x.T @ y
-            self.yy += y.square().sum(0)
-            self.num_rows += len(x)
+            factors = Factors(tensors, features)
+            self.sums += sums_of(factors)
+            self.xy += products_with(factors, y)
+            self.yy += y.square().sum((0, 1))
 
 
 def _total(groups: List[_Group]) -> Tuple[Gram, Products]:
     """Both sides of some groups together, of all properties, on the CPU."""
-    xx, xy, yy = groups[0].xx, groups[0].xy, groups[0].yy
+    sums, xy, yy = groups[0].sums, groups[0].xy, groups[0].yy
     for group in groups[1:]:
-        xx, xy, yy = xx + group.xx, xy + group.xy, yy + group.yy
+        sums, xy, yy = sums + group.sums, xy + group.xy, yy + group.yy
+    xx = unpacked(sums.cpu(), groups[0].shape)
     num_rows = int(sum(group.num_rows for group in groups))
-    return Gram(xx.cpu(), num_rows), Products(xy.cpu(), yy.cpu())
+    return Gram(xx, num_rows), Products(xy.cpu(), yy.cpu())
