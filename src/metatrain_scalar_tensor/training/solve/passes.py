@@ -143,6 +143,8 @@ class _Size(NamedTuple):
     """Numbers in all rows"""
     sums: float
     """Numbers in the sums, and in the random rows that are kept besides"""
+    others: float
+    """Numbers in the rows of the validation set"""
 
 
 def _plan(fit: Fit, heads: Mapping[str, Any]) -> List[Pass]:
@@ -164,12 +166,12 @@ def _plan(fit: Fit, heads: Mapping[str, Any]) -> List[Pass]:
                     f"{numbers / NUMBERS_IN_GIB:.1f} GiB, more than 'solve_memory': "
                     "some samples are left out"
                 )
-            if numbers > free:
+            if numbers + size.others > free:
                 passes.append(Pass({}, {}, memory))
                 free = float(memory)
             way = passes[-1].added_up if is_added_up else passes[-1].kept
             way.setdefault(of_kind, []).append(symmetry)
-            free -= numbers
+            free -= numbers + size.others
     return passes
 
 
@@ -178,7 +180,7 @@ def _sizes(fit: Fit, heads: Mapping[str, Any]) -> Dict[OfKind, Dict[str, _Size]]
 
     The same in all processes.
     """
-    data, _ = fit.loaders.for_solve(is_shared=False)
+    data, others = fit.loaders.for_solve(is_shared=False)
     first = {
         name: [
             Rows(head.basis_names, NUMBERS_IN_GIB, fit.hypers["max_equations"])
@@ -197,24 +199,35 @@ def _sizes(fit: Fit, heads: Mapping[str, Any]) -> Dict[OfKind, Dict[str, _Size]]
     infos = fit.runner.module.dataset_info.targets
     sizes: Dict[OfKind, Dict[str, _Size]] = {}
     for name, of_kinds in first.items():
-        factor = data.num_structures / max(seen, 1)
-        if len(infos[name].gradients) > 0:
-            factor *= 1 + _num_components(fit, data)
+        has_gradients = len(infos[name].gradients) > 0
+        factors = [
+            one.num_structures
+            * (1 + _num_components(fit, one) if has_gradients else 1)
+            / max(seen, 1)
+            for one in (data, others)
+        ]
         for symmetry in heads[name].basis_names:
             with_data = [rows for rows in of_kinds if symmetry in rows.x]
             if len(with_data) == 0:
                 continue
             # kinds that are rare, if they exist at all: as if one sample had been seen
-            one = _Size(with_data[0].x[symmetry][0][0].numel(), math.inf)
+            of_one = with_data[0].x[symmetry][0][0].numel()
+            one = _Size(of_one, math.inf, of_one)
             for kind, rows in enumerate(of_kinds):
                 is_rare = symmetry not in rows.x
-                size = one if is_rare else _size(rows, symmetry, factor)
+                size = one if is_rare else _size(rows, symmetry, *factors)
                 sizes.setdefault((name, kind), {})[symmetry] = size
     return sizes
 
 
-def _size(rows: Rows, symmetry: str, factor: float) -> _Size:
-    """The size for one symmetry, of ``factor`` times as many rows as there are."""
+def _size(rows: Rows, symmetry: str, factor: float, of_others: float) -> _Size:
+    """The size for one symmetry.
+
+    :param rows: some of the rows.
+    :param symmetry: the symmetry.
+    :param factor: how many times as many the training set has.
+    :param of_others: likewise the validation set.
+    """
     num_rows, num_columns = rows.left(symmetry).shape
     known = [rows.right(symmetry, irrep).isfinite() for irrep in rows.y[symmetry]]
     num_sets = len(torch.unique(torch.cat(known, dim=1), dim=0))
@@ -223,4 +236,5 @@ def _size(rows: Rows, symmetry: str, factor: float) -> _Size:
     return _Size(
         rows=factor * num_rows * num_columns,
         sums=float(num_sets * of_a_set + num_random * num_columns),
+        others=of_others * num_rows * num_columns,
     )
