@@ -143,6 +143,8 @@ class _Size(NamedTuple):
     """Numbers in all rows"""
     sums: float
     """Numbers in the sums, and in the random rows that are kept besides"""
+    unpacked: float
+    """Numbers in the matrices of the normal equations"""
     others: float
     """Numbers in the rows of the validation set"""
 
@@ -150,15 +152,15 @@ class _Size(NamedTuple):
 def _plan(fit: Fit, heads: Mapping[str, Any]) -> List[Pass]:
     """Divide the equations into passes, by the sizes of the first batches.
 
-    Those that take less memory when they are added up are. Of those that are too large
-    for a pass of their own, samples are left out.
+    They are added up where rows outnumber columns, and kept where they do not. Of those
+    that are too large for a pass of their own, samples are left out.
     """
     memory = int(fit.hypers["solve_memory"] * NUMBERS_IN_GIB)
     passes: List[Pass] = []
     free = 0.0
     for of_kind, sizes in _sizes(fit, heads).items():
         for symmetry, size in sizes.items():
-            is_added_up = size.sums <= min(size.rows, memory)
+            is_added_up = max(size.unpacked, size.sums) <= min(size.rows, memory)
             numbers = size.sums if is_added_up else size.rows
             if numbers > memory:
                 logging.info(
@@ -212,7 +214,7 @@ def _sizes(fit: Fit, heads: Mapping[str, Any]) -> Dict[OfKind, Dict[str, _Size]]
                 continue
             # kinds that are rare, if they exist at all: as if one sample had been seen
             of_one = with_data[0].x[symmetry][0][0].numel()
-            one = _Size(of_one, math.inf, of_one)
+            one = _Size(of_one, math.inf, math.inf, of_one)
             for kind, rows in enumerate(of_kinds):
                 is_rare = symmetry not in rows.x
                 size = one if is_rare else _size(rows, symmetry, *factors)
@@ -236,5 +238,6 @@ def _size(rows: Rows, symmetry: str, factor: float, of_others: float) -> _Size:
     return _Size(
         rows=factor * num_rows * num_columns,
         sums=float(num_sets * of_a_set + num_random * num_columns),
+        unpacked=float(num_sets * num_columns**2),
         others=of_others * num_rows * num_columns,
     )
