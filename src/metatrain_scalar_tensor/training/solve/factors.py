@@ -7,6 +7,7 @@ import torch
 
 # of features and of tensors: with fewer of either, rows are multiplied
 FEWEST_FACTORS = 4
+NUMBERS_AT_A_TIME = 2**23  # in the products of features
 
 
 class Factors(NamedTuple):
@@ -69,8 +70,12 @@ def sums_of(factors: Factors) -> torch.Tensor:
         return x.T @ x
     b, c = torch.triu_indices(factors.shape[0], factors.shape[0])
     f, g = torch.triu_indices(factors.shape[1], factors.shape[1])
-    of_tensors = torch.einsum("imb,imc->ibc", factors.tensors, factors.tensors)
-    return of_tensors[:, b, c].T @ (factors.features[:, f] * factors.features[:, g])
+    sums = factors.features.new_zeros(shape_of_sums(factors.shape))
+    number = max(NUMBERS_AT_A_TIME // len(f), 1)
+    for tensors, features in zip(*(x.split(number) for x in factors), strict=True):
+        of_tensors = torch.einsum("imb,imc->ibc", tensors, tensors)[:, b, c]
+        sums += of_tensors.T @ (features[:, f] * features[:, g])
+    return sums
 
 
 def unpacked(sums: torch.Tensor, shape: Tuple[int, int]) -> torch.Tensor:
