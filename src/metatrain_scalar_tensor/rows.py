@@ -13,6 +13,3 @@ def rows_at_a_time(values: torch.Tensor, in_cache: int) -> int:
     :param in_cache: number of rows whose intermediate results fit into the cache.
     """
     return in_cache if values.device.type == "cpu" else max(len(values), 1)
-
-
-__all__ = ["rows_at_a_time"]

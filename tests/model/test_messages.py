@@ -252,7 +252,7 @@ def test_predictions_do_not_depend_on_what_else_is_in_the_batch():
     assert sum(map(len, frames)) > 2 * 128
     together = predict(model, frames, TARGETS)
     for name in TARGETS:
+        alone = [predict(model, [x], {name: TARGETS[name]})[name] for x in frames]
         for key, block in together[name].items():
-            alone = [predict(model, [x], {name: TARGETS[name]})[name] for x in frames]
             values = torch.cat([tensor.block(key).values for tensor in alone])
             torch.testing.assert_close(block.values, values, atol=1e-11, rtol=1e-11)

@@ -64,7 +64,9 @@ def test_rounding_errors_stay_small(functions, size):
     values = size * (1 + 1e-15 * torch.randn(50, NUM_SCALARS).double())
     kinds = torch.zeros(50, dtype=torch.long)
     calibrate(functions, values, kinds)
-    assert standard(functions, values, kinds).abs().max() < 1e-12
+    largest = standard(functions, values, kinds).abs().max()
+    assert largest < 1e-12
+    assert size > 0 or largest == 0
 
 
 def test_functions_are_smooth(functions, scalars):

@@ -91,7 +91,7 @@ class ScalarFunctions(torch.nn.Module):
 
         :param of_batches: :meth:`moments` of typical centers, in batches.
         """
-        if self.is_calibrated or len(of_batches) == 0:
+        if self.is_calibrated:
             return
         counts, sums, squares = (torch.stack(x).sum(0) for x in zip(*of_batches))
         number = counts.sum().clamp(min=1.0)

@@ -49,8 +49,8 @@ def shape_of_sums(shape: Tuple[int, int]) -> List[int]:
     return 2 * [shape[0] * shape[1]]
 
 
-def sums_of(factors: Factors) -> torch.Tensor:
-    r"""The sums :math:`X^T X`, in the form that :func:`unpacked` takes.
+def sums_of(factors: Factors, y: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+    r"""The sums :math:`X^T X`, in the form for :func:`unpacked`, and :math:`X^T y`.
 
     .. math::
         (X^T X)_{bf, b'f'} = \sum_i \Big( \sum_m B_{im, b} \, B_{im, b'} \Big)
@@ -61,13 +61,13 @@ def sums_of(factors: Factors) -> torch.Tensor:
     operations than for the product of all rows, and a fourth of the memory.
 
     :param factors: left sides.
+    :param y: right sides, ``(samples, 2λ + 1, properties)``
     :return: ``(pairs of tensors, pairs of features)``, or :math:`X^T X` itself where
-        there are few of either.
+        there are few of either; and ``(b · f, properties)``
     """
     if not are_products(factors.shape):
         x = factors.rows().flatten(0, 1)
-        x = x[x.any(1)]
-        return x.T @ x
+        return x.T @ x, x.T @ y.flatten(0, 1)
     b, c = torch.triu_indices(factors.shape[0], factors.shape[0])
     f, g = torch.triu_indices(factors.shape[1], factors.shape[1])
     sums = factors.features.new_zeros(shape_of_sums(factors.shape))
@@ -75,7 +75,8 @@ def sums_of(factors: Factors) -> torch.Tensor:
     for tensors, features in zip(*(x.split(number) for x in factors), strict=True):
         of_tensors = torch.einsum("imb,imc->ibc", tensors, tensors)[:, b, c]
         sums += of_tensors.T @ (features[:, f] * features[:, g])
-    return sums
+    with_y = torch.einsum("imb,imp->ibp", factors.tensors, y)
+    return sums, torch.einsum("ibp,if->bfp", with_y, factors.features).flatten(0, 1)
 
 
 def unpacked(sums: torch.Tensor, shape: Tuple[int, int]) -> torch.Tensor:
@@ -106,15 +107,3 @@ def _number_of_pair(number: int) -> torch.Tensor:
     places[first, second] = torch.arange(len(first))
     places[second, first] = torch.arange(len(first))
     return places
-
-
-def products_with(factors: Factors, y: torch.Tensor) -> torch.Tensor:
-    """The sums :math:`X^T y`, ``(b · f, properties)``.
-
-    :param factors: left sides.
-    :param y: right sides, ``(samples, 2λ + 1, properties)``
-    """
-    if not are_products(factors.shape):
-        return factors.rows().flatten(0, 1).T @ y.flatten(0, 1)
-    of_tensors = torch.einsum("imb,imp->ibp", factors.tensors, y)
-    return torch.einsum("ibp,if->bfp", of_tensors, factors.features).flatten(0, 1)

@@ -202,7 +202,7 @@ def _sizes(fit: Fit, heads: Mapping[str, Any]) -> Dict[OfKind, Dict[str, _Size]]
     sizes: Dict[OfKind, Dict[str, _Size]] = {}
     for name, of_kinds in first.items():
         has_gradients = len(infos[name].gradients) > 0
-        factors = [
+        times = [
             one.num_structures
             * (1 + _num_components(fit, one) if has_gradients else 1)
             / max(seen, 1)
@@ -214,10 +214,10 @@ def _sizes(fit: Fit, heads: Mapping[str, Any]) -> Dict[OfKind, Dict[str, _Size]]
                 continue
             # kinds that are rare, if they exist at all: as if one sample had been seen
             of_one = with_data[0].x[symmetry][0][0].numel()
-            one = _Size(of_one, math.inf, math.inf, of_one)
+            one = _Size(of_one, sums=math.inf, unpacked=math.inf, others=of_one)
             for kind, rows in enumerate(of_kinds):
                 is_rare = symmetry not in rows.x
-                size = one if is_rare else _size(rows, symmetry, *factors)
+                size = one if is_rare else _size(rows, symmetry, *times)
                 sizes.setdefault((name, kind), {})[symmetry] = size
     return sizes
 

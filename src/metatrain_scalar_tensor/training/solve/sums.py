@@ -17,14 +17,7 @@ from .equations import (
     Right,
     Sides,
 )
-from .factors import (
-    Factors,
-    diagonal,
-    products_with,
-    shape_of_sums,
-    sums_of,
-    unpacked,
-)
+from .factors import Factors, diagonal, shape_of_sums, sums_of, unpacked
 from .rows import Rows
 
 
@@ -220,9 +213,9 @@ class _Group:
         if len(self._waiting) > 0:
             tensors, features, y = map(torch.cat, zip(*self._waiting, strict=True))
             self._waiting = []
-            factors = Factors(tensors, features)
-            self.sums += sums_of(factors)
-            self.xy += products_with(factors, y)
+            sums, xy = sums_of(Factors(tensors, features), y)
+            self.sums += sums
+            self.xy += xy
             self.yy += y.square().sum((0, 1))
 
 
