@@ -55,7 +55,7 @@ class ScalingHypers(TypedDict):
 
     ``rate / (rate + (r / scale)^exponent)``: Willatt, Musil and Ceriotti, `PCCP 20,
     29661 (2018) <https://doi.org/10.1039/C8CP05921G>`_. The defaults are those of
-    metatrain's GAP.
+    metatrain's GAP; dipoles of a liquid want a steeper decay, Fock matrices none.
     """
 
     type: Literal["Willatt2018"] = "Willatt2018"
