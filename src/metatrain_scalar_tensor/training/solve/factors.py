@@ -74,7 +74,7 @@ def sums_of(factors: Factors, y: torch.Tensor) -> Tuple[torch.Tensor, torch.Tens
     number = max(NUMBERS_AT_A_TIME // len(f), 1)
     for tensors, features in zip(*(x.split(number) for x in factors), strict=True):
         of_tensors = torch.einsum("imb,imc->ibc", tensors, tensors)[:, b, c]
-        sums += of_tensors.T @ (features[:, f] * features[:, g])
+        sums.addmm_(of_tensors.T, features[:, f] * features[:, g])
     with_y = torch.einsum("imb,imp->ibp", factors.tensors, y)
     return sums, torch.einsum("ibp,if->bfp", with_y, factors.features).flatten(0, 1)
 
