@@ -101,6 +101,7 @@ def test_bands_are_those_of_the_folder(structure, tmp_path):
 def test_molecule_without_overlap(tmp_path):
     water = ase.build.molecule("H2O")
     matrix = torch.arange(9.0, dtype=torch.float64).reshape(3, 3)
+    matrix = matrix + matrix.T
     basis = {t: [{"o3_lambda": 0, "o3_sigma": 1, "num": 1}] for t in (1, 8)}
     write_deeph(
         tmp_path,
@@ -129,3 +130,26 @@ def test_errors(structure, tmp_path):
     (tmp_path / "info.json").unlink()
     with pytest.raises(FileNotFoundError, match="info.json"):
         read_deeph(tmp_path)
+
+
+def test_missing_opposites_are_transposed(structure, tmp_path):
+    """Codes may store one of each pair of opposite blocks only."""
+    write_deeph(tmp_path, structure)
+    with h5py.File(tmp_path / "hamiltonians.h5", "a") as file:
+        del file["[0, 0, 0, 2, 1]"], file["[-1, 0, 2, 1, 2]"]
+    for shift, matrix in read_deeph(tmp_path).hamiltonian.items():
+        assert torch.equal(matrix, structure.hamiltonian[shift])
+
+
+def test_blocks_that_are_refused(structure, tmp_path):
+    for name, block, message in [
+        ("[0, 0, 0, 1, 2]", 1j * np.ones((14, 2)), "is complex: it must be real"),
+        ("[0, 0, 0, 1, 2]", np.ones((14, 2)), "not the transposed one"),
+        ("[0, 0, 0, 0, 1]", np.ones((2, 14)), "counted from 1 to 2"),
+    ]:
+        write_deeph(tmp_path, structure)
+        with h5py.File(tmp_path / "hamiltonians.h5", "a") as file:
+            file.pop(name, None)
+            file[name] = block
+        with pytest.raises(ValueError, match=message):
+            read_deeph(tmp_path)

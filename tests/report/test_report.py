@@ -528,6 +528,10 @@ def test_errors_say_what_to_do(run, workplace, tmp_path, monkeypatch):
     }
     OmegaConf.save(options, "eval.yaml")
     assert re.search("no mtt::other", failure(run, "--data", "eval.yaml"))
+    options["systems"]["length_unit"] = "bohr"
+    options["targets"] = {"mtt::mu": TARGETS["mtt::mu"]}
+    OmegaConf.save(options, "eval.yaml")
+    assert re.search("are in bohr.*convert", failure(run, "--data", "eval.yaml"))
 
 
 def test_without_chemiscope(run, tmp_path, monkeypatch, capsys):

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
-import ase.io
 import numpy as np
 
 from ..programs.symmetric import FULL_SIZES, VOIGT, full_tensors
+from .files import check_folder, read_frames, write_frames
 
 
 ORDERS: Dict[str, Tuple[str, ...]] = {
@@ -29,10 +29,11 @@ def convert(file: Path, output: Path, keys: List[str], order: str) -> None:
         them, or with all numbers already, do not change.
     :param order: one of :data:`ORDERS`.
     :raises ValueError: if no structure has a key, or a tensor has another number of
-        numbers.
-    :raises OSError: if a file can't be read or written.
+        numbers, or a file can't be read or written.
+    :raises OSError: if a file can't be found.
     """
-    frames = ase.io.read(file, ":")
+    check_folder(output)
+    frames = read_frames(file)
     for key in keys:
         number = 0
         for i, atoms in enumerate(frames):
@@ -56,4 +57,4 @@ def convert(file: Path, output: Path, keys: List[str], order: str) -> None:
                         )
         if number == 0:
             raise ValueError(f"no structure of '{file}' has the key '{key}'")
-    ase.io.write(output, frames, format="extxyz")
+    write_frames(output, frames)

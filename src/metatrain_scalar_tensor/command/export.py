@@ -6,6 +6,7 @@ from typing import List
 from metatrain.utils.io import load_model
 
 from ..interface.architecture import ScalarTensor
+from .files import check_folder
 
 
 def export_outputs(checkpoint: Path, output: Path, names: List[str]) -> None:
@@ -19,8 +20,9 @@ def export_outputs(checkpoint: Path, output: Path, names: List[str]) -> None:
     :param output: the file to write (``.pt``).
     :param names: the targets to keep.
     :raises ValueError: if the file is no checkpoint of this architecture, or the model
-        lacks a target.
+        lacks a target, or the output can't be written.
     """
+    check_folder(output)
     try:
         model = load_model(checkpoint)
     except Exception as error:  # torch's, if the file is not a checkpoint

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any, List, Optional
 
-import ase.io
-
 from ..simulation import TensorCalculator
 from ..simulation.trajectory import UNITS, Spectra, spectra_of_trajectory
+from .files import check_folder, read_frames
 
 
 def write_spectra(
@@ -30,8 +29,9 @@ def write_spectra(
     """
     if output.suffix != ".csv":
         raise ValueError(f"'{output}' has to end in .csv: the picture gets .png")
+    check_folder(output)
     calculator = TensorCalculator(model, dipole=dipole, polarizability=polarizability)
-    frames: Any = ase.io.read(trajectory, ":")
+    frames = read_frames(trajectory)
     spectra = spectra_of_trajectory(frames, calculator, **settings)
     spectra.write(output)
     print(

@@ -14,7 +14,8 @@ writes it from ABACUS, OpenMX, FHI-aims and SIESTA, see ``deeph/preprocess``):
 ``hamiltonians.h5``, ``overlaps.h5``
     blocks :math:`H_{ij}(R)` in eV, and of the overlap, under the name ``[Rx, Ry, Rz, i,
     j]``: between atom i in the home cell and atom j in cell R, counted from 1, with the
-    orbitals of OpenMX. Blocks that are missing are zero.
+    orbitals of OpenMX. Blocks that are missing are the transposed ones of the opposite
+    pair, :math:`H_{ij}(R) = H_{ji}(-R)^T`, or zero.
 
 It needs ``h5py``::
 
@@ -25,7 +26,7 @@ It needs ``h5py``::
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Union
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 import h5py
 import numpy as np
@@ -33,6 +34,9 @@ import torch
 
 from .conventions import Convention, basis_of_shells
 from .matrices import HOME, Basis, Matrices, Shift
+
+
+Block = Tuple[int, int, int, int, int]  # cell shift, first and second atom
 
 
 @dataclass
@@ -58,8 +62,9 @@ class Structure:
 def read_deeph(folder: Union[str, Path]) -> Structure:
     """Read a folder.
 
-    :raises ValueError: if the matrices have spin, if atoms of one type have different
-        orbitals, or if a block has another shape than its orbitals.
+    :raises ValueError: if the matrices have spin, are complex or not symmetric, if
+        atoms of one type have different orbitals, or if a block is of an atom that is
+        not there, or has another shape than its orbitals.
     :raises FileNotFoundError: if a file other than ``overlaps.h5`` is missing.
     """
     folder = Path(folder)
@@ -126,23 +131,46 @@ def _read_blocks(path: Path, shells: List[List[int]]) -> Matrices:
     sizes = _sizes(shells)
     ends = np.cumsum(sizes)
     found: Dict[Shift, np.ndarray] = {HOME: np.zeros((ends[-1], ends[-1]))}
+    for (a, b, c, i, j), block in _symmetric_blocks(path, sizes).items():
+        matrix = found.setdefault((a, b, c), np.zeros((ends[-1], ends[-1])))
+        rows = slice(ends[i - 1] - sizes[i - 1], ends[i - 1])
+        matrix[rows, ends[j - 1] - sizes[j - 1] : ends[j - 1]] = block
+    return {
+        shift: torch.as_tensor(convention.to_ours(matrix))
+        for shift, matrix in found.items()
+    }
+
+
+def _symmetric_blocks(path: Path, sizes: List[int]) -> Dict[Block, np.ndarray]:
+    """The blocks of a file, with those of all opposite pairs."""
+    atoms = range(1, len(sizes) + 1)
+    blocks: Dict[Block, np.ndarray] = {}
     with h5py.File(path, "r") as file:
-        for name, block in file.items():
+        for name, values in file.items():
             a, b, c, i, j = json.loads(name)
+            if i not in atoms or j not in atoms:
+                raise ValueError(
+                    f"block {name} of {path} is of an atom that is not there: they are "
+                    f"counted from 1 to {len(sizes)}"
+                )
+            block = blocks[a, b, c, i, j] = values[:]
             shape = (sizes[i - 1], sizes[j - 1])
             if block.shape != shape:
                 raise ValueError(
                     f"block {name} of {path} has shape {block.shape}, its orbitals "
                     f"{shape}"
                 )
-            matrix = found.setdefault((a, b, c), np.zeros((ends[-1], ends[-1])))
-            rows = slice(ends[i - 1] - shape[0], ends[i - 1])
-            columns = slice(ends[j - 1] - shape[1], ends[j - 1])
-            matrix[rows, columns] = block[:]
-    return {
-        shift: torch.as_tensor(convention.to_ours(matrix))
-        for shift, matrix in found.items()
-    }
+            if np.iscomplexobj(block):
+                raise ValueError(f"block {name} of {path} is complex: it must be real")
+    largest = max((np.abs(block).max() for block in blocks.values()), default=0.0)
+    for (a, b, c, i, j), block in list(blocks.items()):
+        other = blocks.setdefault((-a, -b, -c, j, i), block.T)
+        if np.abs(other - block.T).max() > 1e-4 * largest:
+            raise ValueError(
+                f"block [{a}, {b}, {c}, {i}, {j}] of {path} is not the transposed one "
+                "of the opposite pair: the matrix is not symmetric"
+            )
+    return blocks
 
 
 def _write_blocks(

@@ -5,6 +5,7 @@ modules of this folder, one for each program, add those that it does not read. A
 the same keys, units and index orders, in :data:`TENSORS`.
 """
 
+import warnings
 from pathlib import Path
 from typing import Callable, Dict, Tuple
 
@@ -42,11 +43,12 @@ def read_output(path: Path) -> ase.Atoms:
 
     :param path: output of ORCA, Gaussian, CP2K or FHI-aims, ``vasprun.xml`` of VASP, or
         a magres file.
-    :return: the structure with :data:`TENSORS`, and energy, forces and stress as ASE
-        has them.
+    :return: the structure with :data:`TENSORS`, charge and spin multiplicity where the
+        file says them, and energy, forces and stress as ASE has them: the energy is the
+        one whose derivatives the forces are, with the entropy of a smearing.
     :raises OSError: if the file can't be read.
-    :raises ValueError: if it is none of these, has no structure, or its tensors and
-        structure are in different orientations.
+    :raises ValueError: if it is none of these, has no structure or ghost atoms, did not
+        finish or converge, or its tensors and structure are in different orientations.
     """
     text = path.read_text(errors="replace")
     readers = [read for mark, read in READERS.items() if mark in text]
@@ -59,11 +61,23 @@ def read_output(path: Path) -> ase.Atoms:
         found, tensors = readers[0](path, text)
     except Exception as error:  # of ASE's readers, of any kind
         raise ValueError(f"'{path}' can't be read: {error}") from error
+    if (found.numbers == 0).any():
+        raise ValueError(f"'{path}' can't be read: it has ghost atoms")
     atoms = ase.Atoms(found.symbols, found.positions, cell=found.cell, pbc=found.pbc)
+    atoms.info |= found.info
     results = {} if found.calc is None else found.calc.results
     if results.get("dipole") is not None:
         tensors["mu"] = results["dipole"]
+    if "mu" in tensors and found.info.get("charge") and readers[0] is not orca.read:
+        del tensors["mu"]
+        warnings.warn(
+            "dipoles of charged structures are left out, because the point that they "
+            "refer to is not known, except for ORCA (the center of mass)",
+            stacklevel=2,
+        )
     kept = {k: results.get(k) for k in ("energy", "forces", "stress")}
+    if results.get("free_energy") is not None:
+        kept["energy"] = results["free_energy"]
     atoms.calc = SinglePointCalculator(atoms, **kept)
     for key, values in tensors.items():
         if values.ndim == 3:

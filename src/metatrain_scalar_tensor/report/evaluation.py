@@ -7,7 +7,7 @@ import ase
 import numpy as np
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
-from metatomic.torch import AtomisticModel
+from metatomic.torch import AtomisticModel, unit_conversion_factor
 from metatrain.utils.data import CollateFn, TargetInfo, system_to_ase, unpack_batch
 from metatrain.utils.devices import pick_devices
 from metatrain.utils.evaluate_model import evaluate_model
@@ -90,7 +90,8 @@ def evaluate(model: AtomisticModel, data: Data, quiet: bool = False) -> Evaluati
         in the data are left out: pairs beyond the cutoff, or without a reference.
     :return: structures, predictions and references. Targets of structures are sums
         over the structure.
-    :raises ReportError: if the model lacks one of the targets.
+    :raises ReportError: if the model lacks one of the targets, or has another unit of
+        length than the data.
     """
     structures: List[ase.Atoms] = []
     pieces: Dict[tuple, List[Block]] = {}
@@ -115,6 +116,11 @@ def _evaluate_part(
         raise ReportError(
             f"the model has no {', '.join(lacking)}: leave it out of the data's "
             "'targets'"
+        )
+    if unit_conversion_factor(part.length_unit, capabilities.length_unit) != 1.0:
+        raise ReportError(
+            f"the structures are in {part.length_unit}, those of the model in "
+            f"{capabilities.length_unit}: convert the structures"
         )
     device = pick_devices(architecture_devices=capabilities.supported_devices)[0]
     dtype = getattr(torch, capabilities.dtype)

@@ -97,10 +97,10 @@ class TensorCalculator(Calculator):
             self.implemented_properties += ["energy", "free_energy", "energies"]
             self.implemented_properties += ["forces", "stress"]
 
-    def get_polarizability(self, atoms: Optional[ase.Atoms] = None) -> np.ndarray:
+    def get_polarizability(self, atoms: ase.Atoms) -> np.ndarray:
         """The polarizability, ``(3, 3)`` in e² Å²/eV.
 
-        :param atoms: the structure; ``None`` for that of the last evaluation.
+        :param atoms: the structure.
         """
         return self.get_property("polarizability", atoms)
 

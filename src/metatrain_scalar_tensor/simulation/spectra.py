@@ -57,9 +57,9 @@ def spectrum_of_derivative(
 
     :param values: of a property A, ``(times, ...)``
     :param step: of velocity Verlet, in ASE's unit of time, as in what follows. The
-        error that it makes in frequencies is corrected.
+        errors that it makes in frequencies and amplitudes are corrected.
     :param stride: steps between two values
-    :param temperature: in K
+    :param temperature: that of the kinetic energy, in K
     :param length: the spectrum is the mean over overlapping parts of so many values
         (Welch's method), from :func:`length_of_parts`; ``None`` for one part.
     :return: wavenumbers in 1/cm, ``(n,)``, and the density, ``(n, ...)``, in the square
@@ -74,9 +74,11 @@ def spectrum_of_derivative(
         nfft=8 * length,  # zeros behind the values make a smooth curve
         axis=0,
     )
-    # velocity Verlet turns a harmonic frequency ω into 2/Δt arcsin(ω Δt/2)
-    omega = 2 / step * np.sin(np.pi * frequency * step)
-    power = power.reshape(len(omega), -1) * (omega**2)[:, None]
+    # velocity Verlet turns a harmonic frequency ω into 2φ/Δt with sin φ = ω Δt/2, and
+    # kT = (ω cos φ)² ⟨Q²⟩; the density is per dω, and the spectrum per 2 dφ/Δt
+    phase = np.pi * frequency * step
+    omega = 2 / step * np.sin(phase)
+    power = power.reshape(len(omega), -1) * (omega**2 * np.cos(phase))[:, None]
     density = power / (units.kB * temperature) * INVERSE_CM / (2 * np.pi)
     return omega / INVERSE_CM, density.reshape(len(omega), *values.shape[1:])
 

@@ -148,6 +148,8 @@ def check_trajectory(
         raise ValueError(f"{len(frames)} structures are too few for a spectrum")
     numbers = frames[0].numbers
     for i, frame in enumerate(frames):
+        if not np.isfinite(frame.positions).all():
+            raise ValueError(f"structure {i} has NaN or infinite values as positions")
         if not np.array_equal(frame.numbers, numbers):
             raise ValueError(
                 f"structure {i} has the atoms {frame.symbols}, and structure 0 "
