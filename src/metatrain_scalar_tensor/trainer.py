@@ -74,7 +74,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         """
         processes = start_processes(self.hypers, devices)
         intensive = model.hypers["intensive"]
-        check_hypers(self.hypers, intensive)
+        check_hypers(self.hypers, intensive, sorted(model.dataset_info.targets))
         logging.info(
             f"Training on {processes.world_size} x {processes.device} with {dtype}"
         )
@@ -103,12 +103,14 @@ class Trainer(TrainerInterface[TrainerHypers]):
         )
         calibrate(model, train_datasets, self.hypers["batch_size"])
         fit = Fit(model, self.hypers, loaders, processes, sparsify)
-        if not model.has_new_weights:  # the old optimizer state would not fit these
+        if model.has_new_weights:  # which the old states do not have
+            self.selection, self.start = Selection(), Selection()
+        else:
             fit.load_state_dict(self.state)
         if not processes.is_distributed:  # DDP needs every forward pass of its wrapper
             loaders.keep_geometry(model, fit.runner.has_gradients)
 
-        if self.hypers["solve_heads"] and self.epoch is None:
+        if self.hypers["solve_heads"] and (self.epoch is None or model.has_new_weights):
             self._solve_heads(model, fit, self.start)
         log = Log(model.dataset_info, processes.rank)
         start_epoch = 0 if self.epoch is None else self.epoch + 1
@@ -140,8 +142,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         exported = copy.copy(self.selection)
         if self.hypers["solve_heads"] and exported.epoch is not None:
             self._solve_heads(model, fit, exported)
-        if self.start.value < exported.value or exported.epoch is None:
-            exported = copy.copy(self.start)
+        exported = copy.copy(exported.or_start(self.start))
         if self.hypers["num_ensemble_members"] > 0:
             self._draw_ensembles(model, fit, exported)
         self.exported = exported
@@ -201,7 +202,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 "trainer_state": self.state,
                 "trainer_selection": self.selection.state_dict(),
                 "trainer_start": self.start.state_dict(),
-                **(self.exported or self.selection).state_dict(),
+                **(self.exported or self.selection.or_start(self.start)).state_dict(),
             }
         )
         path = Path(check_file_extension(path, ".ckpt"))

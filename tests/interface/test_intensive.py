@@ -113,7 +113,9 @@ def test_targets_that_grow_with_the_structure_are_others():
         "best_model_metric": "loss",
         "num_ensemble_members": 0,
         "per_structure_targets": ["y"],
+        "atomic_baseline": {},
+        "fixed_scaling_weights": {},
     }
-    check_hypers(hypers, [])
+    check_hypers(hypers, [], ["y"])
     with pytest.raises(ValueError, match=r"\['y'\] are in 'model.intensive' and"):
-        check_hypers(hypers, ["y"])
+        check_hypers(hypers, ["y"], ["y"])

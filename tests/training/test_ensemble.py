@@ -254,4 +254,4 @@ def test_ensembles_can_be_added_to_a_trained_model(trained, frames):
 def test_one_member_is_refused():
     hypers = get_default_hypers("experimental.scalar_tensor")["training"]
     with pytest.raises(ValueError, match="one member has no standard deviation"):
-        check_hypers({**hypers, "num_ensemble_members": 1}, [])
+        check_hypers({**hypers, "num_ensemble_members": 1}, [], [])

@@ -30,13 +30,14 @@ from ..system_inputs import UNITS
 from . import checkpoints
 from .baseline import Baseline
 from .ensembles import auxiliary_name, ensemble_outputs, requested_ensembles
-from .names import check_name_and_unit, check_names_in_options
+from .names import check_name_and_unit, check_names_differ, check_names_in_options
 from .new_types import check_types_can_be_added
 from .outputs import TargetLabels, atom_labels, feature_maps, pair_labels
 from .size import check_size
 
 
 ARCHITECTURE = "experimental.scalar_tensor"
+OPTIONS_OF_TARGETS = ("index_symmetry", "exchange_symmetry", "charges", "intensive")
 
 
 class ScalarTensor(ModelInterface[ModelHypers]):
@@ -74,7 +75,8 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         targets = dataset_info.targets
         for name, info in targets.items():
             check_name_and_unit(name, info.unit)
-        check_names_in_options(hypers, sorted(targets))
+        check_names_differ(targets)
+        check_names_in_options("model", hypers, OPTIONS_OF_TARGETS, sorted(targets))
         check_size(hypers, dataset_info)
         train_info = densify_atomic_basis_dataset_info(dataset_info)
         self.atomic_types = dataset_info.atomic_types
@@ -274,8 +276,8 @@ class ScalarTensor(ModelInterface[ModelHypers]):
         :param model_hypers: requested hyperparameters, which must equal the model's.
         :return: this model.
         :raises ValueError: if the hyperparameters differ, if the data have atomic types
-            that the model does not know and can't learn, or if the model would become
-            too large.
+            that the model does not know and can't learn, if names of targets collide,
+            or if the model would become too large.
         """
         if model_hypers is not None:
             raise_if_hypers_mismatch(
@@ -284,6 +286,7 @@ class ScalarTensor(ModelInterface[ModelHypers]):
                 default_hypers=get_default_hypers(ARCHITECTURE)["model"],
             )
         merged_info = self.dataset_info.union(dataset_info)  # type: ignore[has-type]
+        check_names_differ(merged_info.targets)
         has_new_types = merged_info.atomic_types != self.atomic_types
         if has_new_types:
             self._add_types(merged_info.atomic_types)

@@ -45,14 +45,12 @@ class Baseline(torch.nn.Module):
     :raises ValueError: if there is no energy to which ZBL can be added.
     """
 
-    new_types: List[int]  # positions of types to be fitted among all types
     is_repulsion: List[bool]  # for every additive model
 
     def __init__(self, dataset_info: DatasetInfo, hypers: ModelHypers) -> None:
         super().__init__()
         self.dataset_info = dataset_info
         self.hypers = hypers
-        self.new_types = []
         self.intensive = Intensive(dict(hypers["intensive"]))
         self.pair_scales = PairScales(self._pair_layouts())
         of_atoms = without_pairs(dataset_info)
@@ -297,7 +295,6 @@ class Baseline(torch.nn.Module):
         take_over(self, baseline, known)
         baseline.load_tensor_maps()
         baseline.to(self.scaler.dummy_buffer.device)
-        baseline.new_types = sorted(set(range(len(atomic_types))) - set(known.tolist()))
         return baseline
 
     def keep_targets(self, dataset_info: DatasetInfo) -> None:

@@ -17,7 +17,7 @@ from ..training.documentation import TrainerHypers
 from .architecture import ScalarTensor
 from .baseline import Baseline
 from .isotropic import IsotropicComposition, IsotropicPart
-from .new_types import fit_again, fit_only
+from .new_types import fit_again, fit_only_new, lacks_types
 from .pair_targets import Tensors, Transform
 from .pair_types import zero_unseen_pairs
 from .scales import ROUNDING, floor_scales, scales_of_forces
@@ -72,7 +72,8 @@ def fit_baseline(
 ) -> List[str]:
     """Fit composition models and scales to the training set, or load them.
 
-    Targets of an earlier training keep theirs, except that new atom types are fitted.
+    Targets of an earlier training keep theirs, except that atom types are fitted for
+    which there were no data.
 
     :param baseline: what to fit; it is converted to float64.
     :param hypers: hyperparameters of the training.
@@ -93,8 +94,10 @@ def fit_baseline(
         )
     explained: List[str] = []
     baseline.double()
-    models = baseline.composition_models() if baseline.new_types else []
+    models = [model for model in baseline.composition_models() if lacks_types(model)]
     weights_so_far = [fit_again(model) for model in models]
+    is_loaded = isinstance(atomic_baseline, str)
+    fixed = set() if is_loaded else set(atomic_baseline)  # as the hyperparameter says
     shared: Dict[str, Any] = {
         "batch_size": hypers["batch_size"],
         "is_distributed": is_distributed,
@@ -112,7 +115,8 @@ def fit_baseline(
     composition = cast(CompositionModel, baseline.additive_models[0])
     _fit_composition(composition, atomic_baseline, train_datasets, shared)
     for model, weights in zip(models, weights_so_far):
-        fit_only(model, weights, baseline.new_types)
+        fitted = {n: w for n, w in weights.items() if not is_loaded and n not in fixed}
+        fit_only_new(model, fitted)
     if hypers["scale_targets"]:
         if not isinstance(scaling_weights, str):
             of_forces = scales_of_forces(baseline.scaler.target_infos, train_datasets)

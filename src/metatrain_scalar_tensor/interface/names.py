@@ -1,11 +1,9 @@
 """Names and units of targets."""
 
 import re
-from typing import List
+from typing import Any, Iterable
 
 from metatomic.torch import ModelOutput
-
-from ..documentation import ModelHypers
 
 
 def check_name_and_unit(name: str, unit: str) -> None:
@@ -36,18 +34,36 @@ def check_name_and_unit(name: str, unit: str) -> None:
         ) from error
 
 
-def check_names_in_options(hypers: ModelHypers, targets: List[str]) -> None:
+def check_names_differ(names: Iterable[str]) -> None:
+    """Refuse targets whose outputs of features and uncertainties have the same name.
+
+    :raises ValueError: if two names differ in ``mtt::`` only.
+    """
+    for name in names:
+        if f"mtt::{name}" in names:
+            raise ValueError(
+                f"the targets '{name}' and 'mtt::{name}' can't be in one model: their "
+                "features and uncertainties have the same names. Rename the second"
+            )
+
+
+def check_names_in_options(
+    section: str, hypers: Any, options: Iterable[str], targets: Iterable[str]
+) -> None:
     """Refuse options for targets that do not exist.
 
-    :param hypers: hyperparameters of the model.
+    :param section: ``model`` or ``training``.
+    :param hypers: hyperparameters of this section.
+    :param options: those with names of targets; they may have a path instead.
     :param targets: the names of all targets.
     :raises ValueError: with the names that there are.
     """
-    for option in ("index_symmetry", "exchange_symmetry", "charges", "intensive"):
-        for name in set(hypers[option]) - set(targets):  # type: ignore[literal-required]
+    for option in options:
+        names = hypers[option]
+        for name in set() if isinstance(names, str) else set(names) - set(targets):
             raise ValueError(
-                f"'model.{option}' has a target '{name}', and there are only "
-                f"{targets}: correct the name, or remove it"
+                f"'{section}.{option}' has a target '{name}', and there are only "
+                f"{list(targets)}: correct the name, or remove it"
             )
 
 

@@ -16,6 +16,9 @@ from ..density import choose_species
 from ..documentation import ModelHypers
 
 
+NO_WEIGHT = 1e-12  # of a type, relative to the largest
+
+
 def check_types_can_be_added(
     hypers: ModelHypers, known: List[int], atomic_types: List[int]
 ) -> None:
@@ -61,44 +64,62 @@ def take_over(old: torch.nn.Module, new: torch.nn.Module, known: torch.Tensor) -
             )
 
 
+def lacks_types(composition: CompositionModel) -> bool:
+    """Whether targets of an earlier training have types that are not fitted."""
+    weights = _fitted(composition)
+    return any(bool(_unfitted(of_target).any()) for of_target in weights.values())
+
+
 def fit_again(composition: CompositionModel) -> Dict[str, TensorMap]:
     """Make metatrain's next fit include all targets, also those already fitted.
 
-    :return: the weights of these, for :func:`fit_only`.
+    :return: the weights of these, for :func:`fit_only_new`.
     """
-    weights = {
-        name: weights.copy()
-        for name, weights in composition.model.weights.items()
-        if name not in composition._new_outputs
-    }
+    weights = _fitted(composition)
     info = densify_atomic_basis_dataset_info(composition.dataset_info)
     composition.target_infos = dict(info.targets)
     composition._new_outputs = list(composition.outputs)
     return weights
 
 
-def fit_only(
-    composition: CompositionModel, weights: Dict[str, TensorMap], new: List[int]
-) -> None:
-    """Restore the weights of known types after a fit, and solve for the new ones.
+def fit_only_new(composition: CompositionModel, weights: Dict[str, TensorMap]) -> None:
+    """Restore the weights of fitted types after a fit, and solve for the others.
 
     :param composition: model that was just fitted for all types.
     :param weights: weights before the fit, for the targets to restore.
-    :param new: positions of the new types among all.
     """
     model = composition.model
     for name, before in weights.items():
+        unfitted = _unfitted(before)
         for key, block in model.weights[name].items():
             w = before.block(key).values.to(block.values)  # (types, ...)
             xtx = model.XTX[name].block(key).values.to(w)  # (types, types)
             xty = model.XTY[name].block(key).values.to(w).flatten(1)
-            if torch.any(xtx != 0):  # fitted, not fixed by a hyperparameter
-                w[new] = 0.0
-                residual = (xty - xtx @ w.flatten(1))[new]
-                solution = torch.linalg.pinv(xtx[new][:, new]) @ residual
-                w[new] = solution.reshape(w[new].shape)
-                block.values[:] = w
+            new = torch.where(unfitted & (xtx.diagonal() > 0).cpu())[0]
+            residual = (xty - xtx @ w.flatten(1))[new]
+            solution = torch.linalg.pinv(xtx[new][:, new]) @ residual
+            w[new] = solution.reshape(w[new].shape)
+            block.values[:] = w
         buffer = mts.save_buffer(mts.make_contiguous(model.weights[name].to("cpu")))
         composition.register_buffer(
             name + "_composition_buffer", buffer.to(composition.dummy_buffer.device)
         )
+
+
+def _fitted(composition: CompositionModel) -> Dict[str, TensorMap]:
+    """The weights of the targets of an earlier training."""
+    return {
+        name: weights.copy()
+        for name, weights in composition.model.weights.items()
+        if name not in composition._new_outputs
+    }
+
+
+def _unfitted(weights: TensorMap) -> torch.Tensor:
+    """The types without weights, for which there were no data, ``(types,)``.
+
+    None if no type has any, as where a hyperparameter says so.
+    """
+    sizes = torch.stack([block.values.flatten(1).abs().amax(1) for block in weights])
+    size_of_type = sizes.amax(0).cpu()
+    return size_of_type < NO_WEIGHT * size_of_type.max()

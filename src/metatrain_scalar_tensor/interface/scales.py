@@ -82,10 +82,13 @@ def scales_of_forces(
 
 
 def _replace(scales: TensorMap, is_known: list[torch.Tensor], is_left: bool) -> None:
-    """Change scales in place, except those without data, which stay 1."""
+    """Change scales in place. Types without data get the mean of the others."""
     values = [block.values for block in scales.blocks()]
     known = torch.cat([x[k] for x, k in zip(values, is_known)])
     known = with_floor(known, SCALE_FLOOR) if is_left else torch.ones_like(known)
     counts = [int(k.sum()) for k in is_known]
     for x, k, changed in zip(values, is_known, known.split(counts)):
         x[k] = changed
+        if is_left:
+            mean = (x * k).sum(0) / k.sum(0)  # NaN for properties without data
+            x[:] = torch.where(k, x, mean.nan_to_num(nan=1.0))

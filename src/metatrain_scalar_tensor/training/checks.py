@@ -13,6 +13,7 @@ from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 from ..interface.architecture import ScalarTensor
 from ..interface.gradients import unite_gradients
 from ..interface.intensive import check_intensive, has_volume
+from ..interface.names import check_names_in_options
 from ..interface.sources import Datasets, Part, Sources
 from ..o3 import cartesian_irreps
 from ..structures import closest_distance, is_finite
@@ -23,13 +24,22 @@ from .documentation import TrainerHypers
 MAX_PAIRS = 10**8  # entries in the neighbor list of a structure, each about 1 kB
 
 
-def check_hypers(hypers: TrainerHypers, intensive: Iterable[str]) -> None:
-    """Refuse hyperparameters that contradict each other.
+def check_hypers(
+    hypers: TrainerHypers, intensive: Iterable[str], targets: Iterable[str]
+) -> None:
+    """Refuse hyperparameters that contradict each other, or the data.
 
     :param hypers: hyperparameters of the training.
     :param intensive: the intensive targets.
+    :param targets: all targets.
     :raises ValueError: if they do.
     """
+    check_names_in_options(
+        "training",
+        hypers,
+        ("per_structure_targets", "atomic_baseline", "fixed_scaling_weights"),
+        targets,
+    )
     both = sorted(set(intensive) & set(hypers["per_structure_targets"]))
     if len(both) > 0:
         raise ValueError(

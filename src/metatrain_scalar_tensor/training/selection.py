@@ -10,6 +10,11 @@ from metatrain.utils.metrics import get_selected_metric
 from ..interface.architecture import ScalarTensor
 
 
+SMALLEST = 1e-20
+"""In place of errors that are exactly zero, such as those of a target that its baseline
+explains: the product of all errors would say nothing about the others."""
+
+
 class Selection:
     """The epoch with the lowest validation errors, or the latest of equally good ones.
 
@@ -40,10 +45,16 @@ class Selection:
         has_errors = any("RMSE" in name for name in results)
         if not has_errors and self.epoch is None and epoch is not None:
             logging.info("There are no validation errors: the last epoch is exported")
-        value = get_selected_metric(results, metric) if has_errors else math.inf
+        positive = {name: max(error, SMALLEST) for name, error in results.items()}
+        value = get_selected_metric(positive, metric) if has_errors else math.inf
         if value <= self.value or not has_errors:
             self.value, self.epoch, self.results = value, epoch, results
             self.model_state = copy.deepcopy(model.state_dict())
+
+    def or_start(self, start: "Selection") -> "Selection":
+        """The initial weights if they are better, or if there is no epoch."""
+        is_better = start.value < self.value or self.epoch is None
+        return start if is_better else self
 
     def state_dict(self) -> Dict[str, Any]:
         """The state for a checkpoint."""

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from functools import reduce
 from typing import Any, Dict, List
 
@@ -77,18 +78,17 @@ def _error(name: str, results: Dict[str, float]) -> float:
 
     Times those of forces and stress, as in the default metric for the best epoch.
     """
-    errors = {key: value for key, value in results.items() if "RMSE" in key}
-    of_values = [
-        value
-        for key, value in errors.items()
-        if key.startswith((f"{name} ", f"{name}("))
+    quantities = [
+        name,
+        *(f"{name}_{kind}_gradients" for kind in ("positions", "strain")),
     ]
-    of_gradients = [
-        value
-        for key, value in errors.items()
-        if key.startswith(f"{name}_") and "_gradients " in key
-    ]
-    return sum(of_values) * math.prod(of_gradients)
+    errors: Dict[str, float] = {}
+    for key, value in results.items():  # "energy (_=0)_positions_gradients RMSE"
+        quantity, is_rmse, _ = key.partition(" RMSE")
+        quantity = re.sub(r" \(.*\)", "", quantity)  # with 'log_separate_blocks'
+        if is_rmse and quantity in quantities:
+            errors[quantity] = errors.get(quantity, 0.0) + value
+    return math.prod(errors.values()) if errors else 0.0
 
 
 def _solve_part(part: Part, heads: Dict[str, TargetHead]) -> None:

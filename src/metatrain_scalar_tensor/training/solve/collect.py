@@ -104,8 +104,7 @@ class Collector:
         factors = runner.as_in_loss(batch.systems, runner.pair_scales(ones, False))
         for name in sorted(set(self.equations) & set(batch.targets)):
             factor = factors[name].block(0)
-            gradients = batch.targets[name].block(0).gradients_list()
-            has_gradients = len(gradients) > 0 and self.num_components > 0
+            size = self._size(batch, name, factor.values)
             sides = self._sides(batch, name, factors[name], seen)
             samples_of_kinds = self._samples(name, batch, seen)
             for of_kind, samples in zip(
@@ -114,11 +113,11 @@ class Collector:
                 for equations in of_kind if len(samples) > 0 else []:
                     chosen = samples[equations.choose(len(samples))]
                     chosen_sides = sides.of(chosen, equations.symmetries)
-                    if has_gradients:  # weighted as in the loss
-                        size = self._size(batch, name, factor.values)[chosen]
-                        chosen_sides = _weighted(chosen_sides, size)
+                    if size is not None:
+                        chosen_sides = _weighted(chosen_sides, size[chosen])
                     equations.add(chosen_sides)
-            if has_gradients:
+            gradients = batch.targets[name].block(0).gradients_list()
+            if len(gradients) > 0 and self.num_components > 0:
                 self._add_gradients(batch, name, factor)
 
     def _center(self, name: str) -> str:
@@ -136,14 +135,25 @@ class Collector:
         kinds = seen[self._center(name)].centers.types.cpu()
         return [torch.where(kinds == q)[0] for q in range(num_kinds)]
 
-    def _size(self, batch: Batch, name: str, factors: torch.Tensor) -> torch.Tensor:
-        """Factors from means over atoms to values in the loss, with its weight.
+    def _size(
+        self, batch: Batch, name: str, factors: torch.Tensor
+    ) -> Optional[torch.Tensor]:
+        """Factors from means over atoms to what the loss compares.
 
-        :return: ``(samples, 1, 1)``
+        For a target with gradients these have its unit and weight, whether or not this
+        batch has any.
+
+        :return: ``(samples, 1, 1)``; ``None`` if they are all the same
         """
+        runner = self.runner
         num_atoms = torch.tensor([len(system) for system in batch.systems])
-        size = factors.double() * num_atoms.to(factors.device).unsqueeze(1)
-        return self.runner.loss.metadata[name]["weight"] ** 0.5 * size.unsqueeze(2)
+        num_atoms = num_atoms.to(factors).double().reshape(-1, 1, 1)
+        if runner.targets_info[name].gradients and self.num_components > 0:
+            weight = runner.loss.metadata[name]["weight"]
+            return weight**0.5 * num_atoms * factors.double().unsqueeze(2)
+        if name in runner.hypers["per_structure_targets"]:
+            return num_atoms
+        return None
 
     def _add_gradients(self, batch: Batch, name: str, factors: TensorBlock) -> None:
         """Add the equations of forces and stress, weighted as in the loss."""

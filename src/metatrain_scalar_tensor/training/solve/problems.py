@@ -62,7 +62,8 @@ def problems_of(
 ) -> Iterator[Problem]:
     """The regressions for the irreps of one symmetry, which have the same left sides.
 
-    There are none if the tensors vanish in all training data.
+    There are none if the tensors vanish in all training data, or in those in which the
+    properties are known.
 
     :param head: head of the target.
     :param kind: number of the kind of centers whose equations these are.
@@ -77,6 +78,8 @@ def problems_of(
     x_of_others = validation.left(symmetry)
     groups: Dict[Tuple[bytes, bytes], List[_Irrep]] = {}
     for equations in training.regressions(symmetry):
+        if vanishes(_mean_squares(equations.left)):  # for the samples that are known
+            continue
         others = torch.empty(0, len(equations.properties))
         if len(x_of_others) > 0:
             others = validation.right(symmetry, equations.irrep)
@@ -112,6 +115,14 @@ class _Irrep(NamedTuple):
     """Known right sides of the validation set, ``(known rows, properties)``"""
     known: torch.Tensor
     """Which of its rows these are, ``(rows,)``"""
+
+
+def _mean_squares(left: Left) -> torch.Tensor:
+    """Of every column, ``(columns,)``."""
+    rows = left.all if isinstance(left, LargeLeft) else left
+    if isinstance(rows, Gram):
+        return rows.xx.diagonal() / rows.num_rows
+    return rows.square().mean(0)
 
 
 def _solver(left: Left, scales: torch.Tensor) -> Solver:
