@@ -1,5 +1,7 @@
 """Tensor-reduced densities and their invariants."""
 
+from pathlib import Path
+
 import ase
 import ase.io
 import numpy as np
@@ -141,37 +143,44 @@ def composition_weights(model):
     ]
 
 
-def test_finetuning_learns_to_know_further_types(tmp_path):
-    weights = {6: 2.0, 7: 7.0, 8: 3.0}
+WEIGHTS = {6: 2.0, 7: 7.0, 8: 3.0}
+
+
+def trained(name, numbers, targets=("energy", "mtt::alpha"), species=None, **training):
+    """A model of energies and polarizabilities given by the composition.
+
+    For carbon, nitrogen and oxygen, if it is trained from scratch.
+    """
     rng = np.random.default_rng(0)
+    frames = [cluster(rng.integers(3, 7), i, numbers) for i in range(20)]
+    for frame in frames:
+        total = sum(WEIGHTS[z] for z in frame.numbers)
+        frame.info["energy"] = 1000.0 * total
+        frame.info["alpha"] = total * np.eye(3).reshape(-1)
+    folder = Path(name).absolute()
+    folder.mkdir()
+    ase.io.write(folder / "data.xyz", frames, format="extxyz")
+    options = write_options(
+        systems=folder / "data.xyz",
+        architecture__training={"num_epochs": 1, **training},
+        architecture__model={
+            "species": species or {"type": "tensor_reduced", "num_channels": 4},
+        },
+    )
+    of_data = {
+        "energy": {"key": "energy", "unit": "eV"},
+        "mtt::alpha": {"key": "alpha", "type": {"cartesian": {"rank": 2}}},
+    }
+    options.training_set.targets = {name: of_data[name] for name in targets}
+    if species is not None and "finetune" not in training:
+        options.architecture.atomic_types = list(WEIGHTS)
+    train_in(folder, options)
+    return load_model(folder / "model.ckpt").double().eval()
 
-    def trained(name, numbers, **training):
-        """A model of energies and polarizabilities given by the composition."""
-        frames = [cluster(rng.integers(3, 7), i, numbers) for i in range(20)]
-        for frame in frames:
-            total = sum(weights[z] for z in frame.numbers)
-            frame.info["energy"] = 1000.0 * total
-            frame.info["alpha"] = total * np.eye(3).reshape(-1)
-        folder = tmp_path / name
-        folder.mkdir()
-        ase.io.write(folder / "data.xyz", frames, format="extxyz")
-        options = write_options(
-            systems=folder / "data.xyz",
-            architecture__training={"num_epochs": 1, **training},
-            architecture__model={
-                "species": {"type": "tensor_reduced", "num_channels": 4},
-            },
-        )
-        options.training_set.targets = {
-            "energy": {"key": "energy", "unit": "eV"},
-            "mtt::alpha": {"key": "alpha", "type": {"cartesian": {"rank": 2}}},
-        }
-        train_in(folder, options)
-        return load_model(folder / "model.ckpt").double().eval()
 
+def test_finetuning_learns_to_know_further_types():
     before = trained("few", [6, 8])
-    path = str(tmp_path / "few" / "model.ckpt")
-    finetune = {"read_from": path}
+    finetune = {"read_from": str(Path("few/model.ckpt").absolute())}
     after = trained("more", [6, 7, 8], finetune=finetune, learning_rate=1e-30)
     assert after.atomic_types == [6, 7, 8]
 
@@ -184,7 +193,30 @@ def test_finetuning_learns_to_know_further_types(tmp_path):
     old, new = composition_weights(before), composition_weights(after)
     for w_old, w_new, scale in zip(old, new, (1000.0, 1.0)):
         assert torch.equal(w_new[[0, 2]], w_old)
-        assert w_new[1].item() == pytest.approx(weights[7] * scale, rel=1e-6)
+        assert w_new[1].item() == pytest.approx(WEIGHTS[7] * scale, rel=1e-6)
+
+    # targets without new data stay as they are
+    for name, other in (("energy", "mtt::alpha"), ("mtt::alpha", "energy")):
+        heads = {**finetune, "method": "heads"}
+        after = trained(f"only {name}", [6, 7, 8], [name], finetune=heads)
+        old, new = (predict(m, [frame], [other])[other] for m in (before, after))
+        torch.testing.assert_close(
+            new.block().values, old.block().values, atol=1e-9, rtol=1e-9
+        )
+
+
+@pytest.mark.parametrize("species", ["orthogonal", "tensor_reduced"])
+def test_types_that_a_model_is_prepared_for_are_fitted_when_there_are_data(species):
+    species = {"type": species}
+    before = trained("prepared", [6, 8], species=species)
+    finetune = {"read_from": str(Path("prepared/model.ckpt").absolute())}
+    after = trained("more", [6, 7, 8], species=species, finetune=finetune)
+    for w_old, w_new, scale in zip(
+        composition_weights(before), composition_weights(after), (1000.0, 1.0)
+    ):
+        assert w_old[1] == 0.0
+        assert torch.equal(w_new[[0, 2]], w_old[[0, 2]])
+        assert w_new[1].item() == pytest.approx(WEIGHTS[7] * scale, rel=1e-6)
 
 
 @pytest.mark.parametrize("number, chosen", [(10, "orthogonal"), (11, "tensor_reduced")])

@@ -15,9 +15,11 @@ from metatomic.torch import ModelOutput
 from metatomic_ase import MetatomicCalculator
 from metatrain.cli.eval import eval_model
 from metatrain.utils.architectures import get_default_hypers
+from metatrain.utils.data import DiskDataset, system_to_ase
 from metatrain.utils.io import load_model
 from omegaconf import OmegaConf
 
+from files import DATA, PROJECT
 from helpers import assert_same, predict
 from metatrain_scalar_tensor.training.checks import check_hypers
 from metatrain_scalar_tensor.training.solve.ensemble import _cross_validated, calibrate
@@ -182,6 +184,46 @@ def test_errors_are_as_large_as_uncertainties_in_the_validation_set(trained, fra
             np.array(expected)
         )
         assert float((errors / deviation).square().mean().detach()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_symmetric_matrices_are_calibrated_as_a_whole(part, tmp_path):
+    """The average of a block and its transposed one has a smaller variance than each.
+
+    Without validation data, its members spread as those of the two did.
+    """
+    file = DATA / "hamiltonian" / "water_sto3g.zip"
+    options = OmegaConf.load(PROJECT / "options" / "hamiltonian.yaml")
+    options.training_set.systems.read_from = str(file)
+    options.architecture.training.update(num_epochs=0, num_ensemble_members=32)
+    small = options.architecture.model
+    small.network = {"num_neurons_per_layer": 8}
+    small.atom_pairs.num_functions = 16
+    small.expansion.basis = {"max_angular": 2, "radial": {"max_radial": 1}}
+    options.update(base_precision=64, final_eval=False, validation_set=0.0)
+    options[f"{part}_set"] = 0.4
+    train_in(tmp_path, options)
+    model = load_model(tmp_path / "model.ckpt").eval()
+    data = DiskDataset(file)
+    numbers = np.loadtxt(tmp_path / "indices" / f"{part}.txt", dtype=int)
+    ratios = {}
+    for name, kind in (("fock_onsite", "atom"), ("fock_offsite", "atom_pair")):
+        names = [f"mtt::{name}", f"mtt::aux::{name}_uncertainty"]
+        for sample in (data[int(number)] for number in numbers):
+            found = predict(model, [system_to_ase(sample.system)], names, kind)
+            for key, block in sample[names[0]].items():
+                values, spread = (found[n].block(key) for n in names)
+                rows = values.samples.values[:, 1:].tolist()
+                for center, reference in zip(block.samples.values[:, 1:], block.values):
+                    i = rows.index(center.tolist())
+                    square = (values.values[i] - reference).square()
+                    square = square.flatten(0, -2).mean(0) / spread.values[i].square()
+                    of_block = ratios.setdefault((name, *key.values.tolist()), [])
+                    of_block.append(square.detach())
+    means = torch.cat([torch.stack(x).mean(0) for x in ratios.values()])
+    assert len(means) == 17 and means.isfinite().all()
+    if part == "validation":
+        torch.testing.assert_close(means, torch.ones_like(means), atol=1e-6, rtol=0)
 
 
 def test_exported_models_and_evaluation(trained, frames, in_temporary_folder):

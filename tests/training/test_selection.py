@@ -37,6 +37,14 @@ def test_the_best_epoch_or_the_later_of_equal_ones(metric, errors, epoch):
     assert select(metric, results) == epoch
 
 
+def test_a_target_without_errors_does_not_hide_those_of_others():
+    """Its baseline may explain it."""
+    results = [{"x RMSE": 0.0, "y RMSE": error} for error in (3.0, 1.0, 2.0)]
+    assert select("rmse_prod", results) == 1
+    # with an error, it is worse than without
+    assert select("rmse_prod", [results[0], {"x RMSE": 0.1, "y RMSE": 1.0}]) == 0
+
+
 @pytest.mark.parametrize("metric", ["rmse_prod", "mae_prod", "loss"])
 @pytest.mark.parametrize("result", [{}, {"loss": 0.0}])
 def test_without_errors_it_is_the_last_epoch(metric, result):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from ase.calculators.calculator import all_changes
+from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from metatomic_ase import MetatomicCalculator
 from metatrain.utils.io import load_model
@@ -16,6 +17,7 @@ from omegaconf import OmegaConf
 
 from files import DATA, PROJECT
 from helpers import assert_same, molecules, predict
+from metatrain_scalar_tensor.training.solve import _error
 from metatrain_scalar_tensor.training.solve import ridge as ridge_of_solve
 from options import train_in, write_options
 
@@ -108,7 +110,6 @@ def test_matrices_of_atoms_and_pairs_are_solved(tmp_path):
     for name in ("mtt::fock_onsite", "mtt::fock_offsite"):  # eV; 10 after one epoch
         [error] = [value for key, value in errors.items() if key.startswith(name)]
         assert error < 1e-3
-    # there are no pairs of oxygen atoms, so that their uncertainty is unknown (NaN)
     model = load_model(tmp_path / "model.ckpt").eval()
     for name in (
         "mtt::aux::fock_onsite_uncertainty",
@@ -118,6 +119,12 @@ def test_matrices_of_atoms_and_pairs_are_solved(tmp_path):
         water = predict(model, [ase.build.molecule("H2O")], [name], kind)[name]
         values = torch.cat([block.values.flatten() for block in water.blocks()])
         assert len(values) > 0 and values.isfinite().all()
+    # there are no pairs of oxygen atoms, so that their uncertainty is unknown
+    pair = ase.build.molecule("H2O") + ase.build.molecule("H2O")
+    pair.positions[3:, 2] += 3.0
+    for key, block in predict(model, [pair], [name], kind)[name].items():
+        if int(key["first_atom_type"]) == int(key["second_atom_type"]) == 8:
+            assert len(block.values) == 2 and block.values.isnan().all()
 
 
 def test_tensors_that_vanish_by_symmetry_keep_their_weights():
@@ -197,6 +204,114 @@ def test_worse_solutions_are_refused(caplog, monkeypatch):
     with caplog.at_level(logging.INFO):
         solved("model", {"mtt::mu": MU}, num_epochs=3)
     assert "(worse, and refused)" in caplog.text
+
+
+@pytest.mark.parametrize("label", ["", " (_=0)"])
+def test_errors_of_a_target_are_its_own(label):
+    """With and without separate blocks in the log."""
+    results = {
+        f"energy{label} RMSE (per atom)": 2.0,
+        f"energy{label}_positions_gradients RMSE": 3.0,
+        f"energy_b{label} RMSE (per atom)": 5.0,
+        f"energy_b{label}_positions_gradients RMSE": 7.0,
+        f"mtt::y{label}_positions_gradients RMSE": 11.0,
+    }
+    assert _error("energy", results) == 6.0
+    assert _error("energy_b", results) == 35.0
+    assert _error("mtt::y", results) == 11.0  # without values of the target itself
+    assert _error("mtt::z", results) == 0.0
+
+
+@pytest.mark.parametrize("weight", [1.0, 100.0])
+def test_data_with_and_without_forces_count_as_in_the_loss(weight):
+    """The same energies twice, but for a shift of both signs: the mean has none."""
+    frames = [ase.build.molecule("CH3OH") for _ in range(16)]
+    for i, frame in enumerate(frames):
+        frame.rattle(0.1, seed=i)
+        frame.calc = EMT()
+    sets = {}
+    for shift in (5.0, -5.0):
+        forces = {"key": "forces"} if shift > 0 else False
+        for part, of_part in (("training", frames[:12]), ("validation", frames[12:])):
+            shifted = [frame.copy() for frame in of_part]
+            for frame, original in zip(shifted, of_part):
+                energy = original.get_potential_energy() + shift
+                values = {"energy": energy, "forces": original.get_forces()}
+                frame.calc = SinglePointCalculator(frame, **values)
+            file = f"{part}{shift}.xyz"
+            ase.io.write(file, shifted)
+            energy = {"key": "energy", "unit": "eV", "forces": forces, "stress": False}
+            systems = {"read_from": file, "length_unit": "angstrom"}
+            one = {"systems": systems, "targets": {"energy": energy}}
+            sets.setdefault(f"{part}_set", []).append(one)
+    options = write_options(
+        architecture__training={"num_epochs": 0, "solve_heads": True},
+        test_set=0.0,
+    )
+    for part, of_part in sets.items():
+        options[part] = of_part
+    options.architecture.training.loss = {
+        "energy": {
+            "type": "mse",
+            "weight": weight,
+            "gradients": {"positions": {"type": "mse", "weight": 1.0}},
+        }
+    }
+    train_in(Path("model").absolute(), options)
+    model = load_model("model/model.ckpt").double().eval()
+    values = predict(model, frames[:12], ["energy"], "system")["energy"].block().values
+    errors = values[:, 0].detach().numpy() - [
+        f.get_potential_energy() for f in frames[:12]
+    ]
+    assert abs(errors.mean()) < 0.05
+
+
+def test_errors_of_whole_structures_count_where_the_loss_has_them():
+    """Those of large structures count more than as means over atoms."""
+    frames = [ase.build.molecule(name) for name in 8 * ["H2O", "C6H6"]]
+    for i, frame in enumerate(frames):
+        frame.rattle(0.1, seed=i)
+        frame.info["y"] = float(np.random.default_rng(i).normal())
+    ase.io.write("data.xyz", frames)
+    errors = {}
+    for names in ([], ["mtt::y"]):
+        target = {"key": "y", "sample_kind": "system"}
+        training = {"per_structure_targets": names, "scale_targets": False}
+        model = solved(f"model-{len(names)}", {"mtt::y": target}, 0, **training)
+        values = predict(model, frames, ["mtt::y"], "system")["mtt::y"].block().values
+        rest = values[:, 0].detach().numpy() - [f.info["y"] for f in frames]
+        of_large = np.abs(rest[1::2]).mean()
+        errors[len(names)] = of_large / np.abs(rest[::2]).mean()
+    assert errors[1] < 0.9 * errors[0]  # the same without the option
+
+
+def test_properties_known_only_where_tensors_vanish_keep_their_weights():
+    """As a vector of isolated atoms: features say nothing about it."""
+    frames = molecules(10)
+    for frame in frames:
+        v = np.full((len(frame), 3, 2), np.nan)
+        v[:, :, 0] = frame.positions - frame.positions.mean(0)
+        frame.arrays["v"] = v.reshape(len(frame), 6)
+    for symbol in "HCNO":
+        atom = ase.Atoms(symbol, [[0.0, 0.0, 0.0]])
+        atom.arrays["v"] = np.zeros((1, 6))
+        frames.append(atom)
+    ase.io.write("data.xyz", frames)
+    target = {**MU, "key": "v", "sample_kind": "atom", "num_subtargets": 2}
+    model = solved("model", {"mtt::v": target})
+    values = predict(model, frames, ["mtt::v"])["mtt::v"].block().values
+    assert values.isfinite().all()
+
+
+def test_a_checkpoint_of_the_training_exports_the_best_so_far():
+    """Also if that is the initial model with solved heads."""
+    ase.io.write("data.xyz", ase.io.read(DATA / "molecules.xyz", "::3"))
+    solved("model", {"mtt::mu": MU}, num_epochs=2, checkpoint_interval=1)
+    checkpoint = torch.load("model/model_1.ckpt", weights_only=False)
+    assert checkpoint["trainer_start"]["best_metric"] == checkpoint["best_metric"]
+    assert checkpoint["best_metric"] < checkpoint["trainer_selection"]["best_metric"]
+    state = checkpoint["trainer_start"]["best_model_state_dict"]
+    assert_same(dict(checkpoint["best_model_state_dict"]), dict(state))
 
 
 def test_the_solution_is_exported_and_a_restart_goes_on_from_the_last_epoch():

@@ -19,9 +19,9 @@ from .baseline import Baseline
 from .isotropic import IsotropicComposition, IsotropicPart
 from .new_types import fit_again, fit_only_new, lacks_types
 from .pair_targets import Tensors, Transform
-from .pair_types import zero_unseen_pairs
 from .scales import ROUNDING, floor_scales, scales_of_forces
 from .sources import Datasets
+from .unseen import zero_unseen_kinds
 
 
 def fit_to_targets(
@@ -58,6 +58,8 @@ def fit_to_targets(
                 "left to learn, the model predicts its composition baseline"
             )
             model.model.heads()[name].predict_zero()
+    for name in model.baseline.scaler.new_outputs:
+        zero_unseen_kinds(model, name, train_datasets)
     fit_to_pairs(model, hypers["scale_targets"], train_datasets)
     return largest_values
 
@@ -151,7 +153,7 @@ def fit_to_pairs(
     scale: Any  # mypy takes its attributes for tensors
     for name, scale in model.baseline.pair_scales.of_target.items():
         if not scale.is_fitted:
-            zero_unseen_pairs(model, name, train_datasets)
+            zero_unseen_kinds(model, name, train_datasets)
             if with_scales:
                 info = model.dataset_info.targets[name]
                 exchange = model.model.heads()[name].exchange

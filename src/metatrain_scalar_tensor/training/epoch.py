@@ -2,6 +2,7 @@
 
 from typing import Callable, Dict, Iterable, List, Optional, Union
 
+import metatensor.torch as mts
 import torch
 from metatensor.torch import TensorMap
 from metatomic.torch import System
@@ -121,6 +122,11 @@ class EpochRunner:
         return self.scaler.apply_scales(
             systems, predictions, use_per_target_scales=False
         )
+
+    def factors_of_loss(self, batch: Batch, predictions: Tensors) -> Tensors:
+        """What a prediction of the network is multiplied with to be compared."""
+        ones = {name: mts.ones_like(x) for name, x in predictions.items()}
+        return self.as_in_loss(batch.systems, self.pair_scales(ones, False))
 
     def _accumulate(
         self,

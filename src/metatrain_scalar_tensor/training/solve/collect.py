@@ -12,7 +12,6 @@ from typing import (
     Tuple,
 )
 
-import metatensor.torch as mts
 import torch
 from metatensor.torch import TensorBlock, TensorMap
 
@@ -46,7 +45,7 @@ each"""
 
 
 @contextmanager
-def _watching(readouts: Dict[str, Any]) -> Iterator[Dict[str, Seen]]:
+def watching(readouts: Dict[str, Any]) -> Iterator[Dict[str, Seen]]:
     """Inside of this context, what the readouts are called with is kept."""
     seen: Dict[str, Seen] = {}
 
@@ -96,12 +95,10 @@ class Collector:
     def add(self, batch: Batch) -> None:
         """Add the equations of a batch."""
         runner = self.runner
-        with _watching(self.readouts) as seen:
+        with watching(self.readouts) as seen:
             with torch.set_grad_enabled(runner.has_gradients):
                 predictions = runner.predict(batch, is_training=False)
-        # what a prediction is multiplied with to be compared in the loss
-        ones = {name: mts.ones_like(x) for name, x in predictions.items()}
-        factors = runner.as_in_loss(batch.systems, runner.pair_scales(ones, False))
+        factors = runner.factors_of_loss(batch, predictions)
         for name in sorted(set(self.equations) & set(batch.targets)):
             factor = factors[name].block(0)
             size = self._size(batch, name, factor.values)
@@ -161,7 +158,7 @@ class Collector:
         weights = self.runner.loss.metadata[name]["gradients"]
 
         def columns(structures: Structures, surroundings: Surroundings) -> torch.Tensor:
-            with _watching(self.readouts) as seen:
+            with watching(self.readouts) as seen:
                 module.model(structures, [name], None, surroundings)
             centers = seen["atom"].centers
             features = self.heads[name].last_layer_features(centers.features)
@@ -291,6 +288,27 @@ def _left_side(
     return Factors.of_rows((torch.stack(means) if means else none).flatten(2))
 
 
+def targets_of_network(
+    head: Any, target: TensorMap, factors: TensorMap, opposite: Optional[torch.Tensor]
+) -> List[torch.Tensor]:
+    """What the network should predict, ``(samples, *components, properties)`` each.
+
+    :param head: head of the target.
+    :param target: the target, as the loss compares it.
+    :param factors: from the output of the network to that.
+    :param opposite: index of each pair with its atoms exchanged, ``None`` for atoms.
+    """
+    values = [
+        block.values.double() / factor.values.double()
+        for block, factor in zip(target.blocks(), factors.blocks(), strict=True)
+    ]
+    if head.exchange is not None and opposite is not None:
+        # data may have one of the two orders of every pair
+        others = head.exchange.exchanged(values, opposite)
+        values = [torch.where(y.isnan(), z, y) for y, z in zip(values, others)]
+    return values
+
+
 def _right_sides(
     head: Any,
     target: TensorMap,
@@ -308,14 +326,7 @@ def _right_sides(
     :return: those of every symmetry.
     """
     irreps: Dict[str, Irreps] = {}
-    values = [
-        block.values.double() / factor.values.double()
-        for block, factor in zip(target.blocks(), factors.blocks(), strict=True)
-    ]
-    if head.exchange is not None and opposite is not None:
-        # data may have one of the two orders of every pair
-        others = head.exchange.exchanged(values, opposite)
-        values = [torch.where(y.isnan(), z, y) for y, z in zip(values, others)]
+    values = targets_of_network(head, target, factors, opposite)
     for i, (block, y) in enumerate(zip(head.blocks, values, strict=True)):
         y = y.unsqueeze(1).flatten(1, -2)  # (samples, components, properties)
         if len(num_atoms) > 0:

@@ -9,15 +9,12 @@ from ...interface.architecture import ScalarTensor
 from ..fit import Fit
 from . import solvable_heads
 from .equations import Equations
+from .exchanged import VANISHING_VARIANCE, calibrate_exchanged
 from .passes import Part, parts_of
 from .problems import Problem, problems_of, vanishes
 from .ridge import Solution, Solver
 from .rows import Rows
 from .weights import Place, get_weights, set_weights
-
-
-# samples whose variance is smaller, relative to the mean, vanish by symmetry
-VANISHING_VARIANCE = 1e-10
 
 
 @torch.no_grad()
@@ -55,6 +52,9 @@ def draw_ensembles(model: ScalarTensor, fit: Fit, number: int) -> None:
         drawn |= part.training.keys()
         _draw_part(part, heads, draws)
         del part  # before there is the next one
+    for name in sorted(drawn):
+        if heads[name].exchange is not None:
+            calibrate_exchanged(fit, name, heads[name])
     for head in heads.values():
         fit.processes.share(head)
     for name, head in model.model.heads().items():
@@ -112,7 +112,10 @@ def _draw_ensemble(
     """Draw the weights of all irreps of a target, symmetry by symmetry."""
     validation, values = others
     for symmetry in training.symmetries:
-        if vanishes(training.squares(symmetry)):
+        squares = training.squares(symmetry)
+        if len(squares) == 0:  # no data, the members stay NaN
+            continue
+        if vanishes(squares):
             _set_zero(head, kind, symmetry)
             continue
         factors: List[float] = []

@@ -79,3 +79,14 @@ def set_weights(
     for view, part in zip(views, weights.split(sizes), strict=True):
         new = part.reshape(len(view), view.shape[2], len(properties))
         view[:, properties] = new.transpose(1, 2).to(view)
+
+
+@torch.no_grad()
+def scale_members(place: Place, factors: torch.Tensor) -> None:
+    """Multiply the members of an ensemble.
+
+    :param factors: for every property of the block, ``(properties,)``
+    """
+    for member in range(place.head.num_members()):
+        for view in _views(place, member):
+            view *= factors.to(view).unsqueeze(1)

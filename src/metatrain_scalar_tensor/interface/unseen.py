@@ -1,4 +1,4 @@
-"""Pairs of types that the data lack, for which nothing can be learned."""
+"""Types of atoms, or of pairs, that the data lack: nothing can be learned for them."""
 
 import itertools
 import logging
@@ -12,10 +12,11 @@ from .sources import Datasets
 
 
 @torch.no_grad()
-def zero_unseen_pairs(model: ScalarTensor, name: str, datasets: Datasets) -> None:
-    """Let a target of pairs be zero for pairs of types that the data lack, and say so.
+def zero_unseen_kinds(model: ScalarTensor, name: str, datasets: Datasets) -> None:
+    """Let a target be zero for types that its data lack, and say so.
 
-    They have coefficients of their own, which would stay random.
+    That is for types of atoms or of pairs that have coefficients of their own, which
+    would stay random.
 
     :param model: the model, with the target.
     :param name: the target.
@@ -25,23 +26,23 @@ def zero_unseen_pairs(model: ScalarTensor, name: str, datasets: Datasets) -> Non
     num_kinds = head.coefficients.num_kinds
     if num_kinds == 1:
         return
-    seen = _seen_kinds(model, name, datasets)
-    if head.exchange is not None:
+    is_of_pairs = model.dataset_info.targets[name].sample_kind == "atom_pair"
+    seen = _seen_kinds(model, name, datasets, is_of_pairs)
+    if is_of_pairs and head.exchange is not None:
         seen |= {_opposite(kind, len(model.atomic_types)) for kind in seen}
     linear = [block.linear for block in head.blocks if block.linear is not None]
     lacking: List[str] = []
     for kind in sorted(set(range(num_kinds)) - seen):
         for module in (head.coefficients, *linear):
             module.weight.unflatten(0, [num_kinds, -1])[kind] = 0.0
-        symbols = [
-            chemical_symbols[model.atomic_types[i]]
-            for i in divmod(kind, len(model.atomic_types))
-        ]
+        types = divmod(kind, len(model.atomic_types)) if is_of_pairs else (kind,)
+        symbols = [chemical_symbols[model.atomic_types[i]] for i in types]
         lacking.append("-".join(symbols))
     if len(lacking) > 0:
         logging.warning(
-            f"the training set has no values of '{name}' for the pairs "
-            f"{', '.join(lacking)}: predictions for these are zero"
+            f"the training set has no values of '{name}' for the "
+            f"{'pairs' if is_of_pairs else 'types'} {', '.join(lacking)}: predictions "
+            "for these are zero"
         )
 
 
@@ -51,8 +52,10 @@ def _opposite(kind: int, num_types: int) -> int:
     return num_types * second + first
 
 
-def _seen_kinds(model: ScalarTensor, name: str, datasets: Datasets) -> Set[int]:
-    """The kinds of the pairs in the data."""
+def _seen_kinds(
+    model: ScalarTensor, name: str, datasets: Datasets, is_of_pairs: bool
+) -> Set[int]:
+    """The kinds of the atoms or pairs in the data."""
     atom_pairs: Any = model.model.atom_pairs
     seen: Set[int] = set()
     samples: Any = itertools.chain.from_iterable(datasets)  # type: ignore[arg-type]
@@ -62,9 +65,11 @@ def _seen_kinds(model: ScalarTensor, name: str, datasets: Datasets) -> Set[int]:
                 [sample.system.to(model.read.index_of_type.device)]
             ).cpu()
             for block in sample[name].blocks():
-                first, second = (
-                    types[block.samples.column(f"{which}_atom").to(torch.int64)]
-                    for which in ("first", "second")
-                )
-                seen |= set(atom_pairs.kinds_of(first, second).tolist())
+                samples = block.samples
+                if is_of_pairs:
+                    atoms = [samples.column(f"{n}_atom") for n in ("first", "second")]
+                    kinds = atom_pairs.kinds_of(*(types[i.long()] for i in atoms))
+                else:
+                    kinds = types[samples.column("atom").long()]
+                seen |= set(kinds.tolist())
     return seen
