@@ -7,12 +7,14 @@ import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import systems_to_torch
 from metatrain.cli.train import train_model
+from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import Dataset
 from metatrain.utils.pydantic import MetatrainValidationError
 
 from helpers import (
     cartesian,
     crystal,
+    dataset_info,
     make_model,
     molecules,
     predict,
@@ -21,7 +23,7 @@ from helpers import (
 )
 from metatrain_scalar_tensor import ScalarTensor, Trainer
 from metatrain_scalar_tensor.interface.sources import Sources
-from metatrain_scalar_tensor.training.checks import check_datasets
+from metatrain_scalar_tensor.training.checks import check_datasets, check_hypers
 from options import write_options
 
 
@@ -180,6 +182,29 @@ def test_wrong_hypers_are_refused():
     ]:
         with pytest.raises(MetatrainValidationError, match=message):
             train_model(write_options(architecture__model=wrong))
+
+
+@pytest.mark.parametrize(
+    "option, value",
+    [
+        ("per_structure_targets", ["z"]),
+        ("atomic_baseline", {"z": 0.0}),
+        ("fixed_scaling_weights", {"z": 1.0}),
+    ],
+)
+def test_options_for_targets_that_do_not_exist(option, value):
+    hypers = get_default_hypers("experimental.scalar_tensor")["training"]
+    check_hypers(hypers, [], ["y"])
+    with pytest.raises(ValueError, match=f"'training.{option}' has a target 'z'"):
+        check_hypers({**hypers, option: value}, [], ["y"])
+
+
+def test_targets_whose_features_would_have_the_same_name():
+    with pytest.raises(ValueError, match="'energy' and 'mtt::energy' can't be in one"):
+        make_model({"energy": target(), "mtt::energy": target()})
+    model = make_model({"energy": target()})
+    with pytest.raises(ValueError, match="'energy' and 'mtt::energy' can't be in one"):
+        model.restart(dataset_info({"mtt::energy": target()}))
 
 
 def test_metric_that_is_not_computed():

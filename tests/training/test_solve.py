@@ -29,7 +29,7 @@ MU = {"key": "mu", "type": {"cartesian": {"rank": 1}}}
 ALPHA = {"key": "alpha", "type": {"cartesian": {"rank": 2}}}
 
 
-def solved(name, targets, max_radial=2, **training):
+def solved(name, targets, max_radial=2, restart_from=None, **training):
     """The model after a training, with solved heads."""
     options = write_options(
         systems="data.xyz",
@@ -39,7 +39,7 @@ def solved(name, targets, max_radial=2, **training):
         test_set=0.0,
     )
     options.training_set.targets = targets
-    train_in(Path(name).absolute(), options)
+    train_in(Path(name).absolute(), options, restart_from=restart_from)
     return load_model(f"{name}/model.ckpt").double().eval()
 
 
@@ -312,6 +312,17 @@ def test_a_checkpoint_of_the_training_exports_the_best_so_far():
     assert checkpoint["best_metric"] < checkpoint["trainer_selection"]["best_metric"]
     state = checkpoint["trainer_start"]["best_model_state_dict"]
     assert_same(dict(checkpoint["best_model_state_dict"]), dict(state))
+
+
+def test_a_restart_with_a_further_target_starts_its_selection_again():
+    """Earlier epochs have no weights for it."""
+    ase.io.write("data.xyz", molecules(20))
+    solved("first", {"mtt::mu": MU}, num_epochs=1)
+    first = Path("first/model.ckpt").absolute()
+    targets = {"mtt::mu": MU, "mtt::alpha": ALPHA}
+    model = solved("second", targets, restart_from=first, num_epochs=2)
+    values = predict(model, molecules(2), ["mtt::alpha"])["mtt::alpha"].block().values
+    assert values.isfinite().all() and values.abs().max() > 0.1
 
 
 def test_the_solution_is_exported_and_a_restart_goes_on_from_the_last_epoch():
