@@ -155,6 +155,17 @@ def test_order_of_the_pairs_does_not_matter(tmp_path, cache_memory):
         )
 
 
+def test_scales_of_pairs_can_not_be_fixed(hamiltonian, tmp_path):
+    weights = {"mtt::offsite": 2.0}
+    with pytest.raises(Exception, match=r"\['mtt::offsite'\] of pairs of atoms.*take"):
+        train(
+            tmp_path / "run",
+            hamiltonian,
+            HAMILTONIAN,
+            architecture__training__fixed_scaling_weights=weights,
+        )
+
+
 def test_pairs_that_the_data_lack_are_not_learned(tmp_path):
     """Half of the pairs, with absurd values where they are thrown away."""
     model = model_of_pairs({"y": PAIR_TARGETS["mtt::vector"]})

@@ -344,6 +344,18 @@ def test_the_solution_is_exported_and_a_restart_goes_on_from_the_last_epoch():
     assert selection["best_metric"] > checkpoint["best_metric"]
 
 
+def test_without_epochs_what_can_not_be_solved_is_named(caplog):
+    """The equations of a stress contain the volume."""
+    frames = ase.io.read(DATA / "carbon_reduced_100.xyz", ":8")
+    ase.io.write("data.xyz", frames)
+    target = {"key": "virial", "type": {"cartesian": {"rank": 2}}}
+    targets = {"non_conservative_stress": target, "mtt::y": target}
+    with caplog.at_level(logging.WARNING):
+        solved("model", targets)
+    assert "does not fit 'non_conservative_stress'" in caplog.text
+    assert "does not fit 'mtt::y'" not in caplog.text
+
+
 def test_little_memory_takes_more_passes_or_fewer_samples(caplog):
     frames = molecules(20)
     ase.io.write("data.xyz", frames)

@@ -39,7 +39,8 @@ def fit_to_targets(
     :param is_distributed: whether several processes share them.
     :param checkpoint_dir: where metatrain saves a copy.
     :return: the largest absolute value of each target.
-    :raises ValueError: as :func:`fit_baseline`.
+    :raises ValueError: as :func:`fit_baseline`, or if the scale of a target of pairs
+        is given.
     """
     targets = model.dataset_info.targets
     largest_values = find_largest_values(targets, train_datasets)
@@ -60,6 +61,13 @@ def fit_to_targets(
             model.model.heads()[name].predict_zero()
     for name in model.baseline.scaler.new_outputs:
         zero_unseen_kinds(model, name, train_datasets)
+    fixed = hypers["fixed_scaling_weights"]
+    of_pairs = set(fixed) & set(model.baseline.pair_scales.of_target)
+    if not isinstance(fixed, str) and of_pairs:
+        raise ValueError(
+            f"'fixed_scaling_weights' has the targets {sorted(of_pairs)} of pairs of "
+            "atoms, whose scales are always fitted: take them out"
+        )
     fit_to_pairs(model, hypers["scale_targets"], train_datasets)
     return largest_values
 

@@ -32,6 +32,7 @@ def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
     :return: loss and errors of the validation set with the new weights.
     """
     heads = solvable_heads(model)
+    _warn_of_random_heads(model, fit, heads)
     before = fit.validate()
     if len(heads) == 0:
         logging.info("No head can be solved")
@@ -71,6 +72,19 @@ def solvable_heads(model: ScalarTensor) -> Dict[str, TargetHead]:
         and (model.model.long_range is None or len(infos[name].gradients) == 0)
         and all(weights.requires_grad for weights in head.parameters())
     }
+
+
+def _warn_of_random_heads(
+    model: ScalarTensor, fit: Fit, solved: Dict[str, TargetHead]
+) -> None:
+    """Say which targets a fit without epochs leaves as they are."""
+    for name, head in model.model.heads().items():
+        is_trained = all(weights.requires_grad for weights in head.parameters())
+        if fit.hypers["num_epochs"] == 0 and is_trained and name not in solved:
+            logging.warning(
+                f"'num_epochs: 0' does not fit '{name}', which can't be solved in "
+                "closed form: its predictions stay those of the initial weights"
+            )
 
 
 def _error(name: str, results: Dict[str, float]) -> float:
