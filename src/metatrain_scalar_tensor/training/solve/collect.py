@@ -14,6 +14,7 @@ from typing import (
 
 import torch
 from metatensor.torch import TensorBlock, TensorMap
+from torch.nn.utils.rnn import pad_sequence
 
 from ...basis import basis_name
 from ...density import Surroundings
@@ -277,15 +278,15 @@ def _left_side(
     """
     if len(num_atoms) == 0:
         return Factors(tensors[chosen].double(), features[chosen].double())
-    b_parts, h_parts = tensors.split(num_atoms), features.split(num_atoms)
-    means = [
-        torch.einsum("imb,if->mbf", b_parts[n].double(), h_parts[n].double())
-        / num_atoms[n]
-        for n in chosen.tolist()
-    ]
-    shape = (0, tensors.shape[1], tensors.shape[2], features.shape[1])
-    none = tensors.new_empty(shape, dtype=torch.float64)
-    return Factors.of_rows((torch.stack(means) if means else none).flatten(2))
+    (
+        b,
+        h,
+    ) = (  # (samples, largest number of atoms, 2λ + 1 · b or f), zero beyond a sample
+        pad_sequence(x.double().flatten(1).split(num_atoms), batch_first=True)[chosen]
+        for x in (tensors, features)
+    )
+    means = (b.transpose(1, 2) @ h) / torch.tensor(num_atoms)[chosen, None, None].to(h)
+    return Factors.of_rows(means.unflatten(1, tensors.shape[1:]).flatten(2))
 
 
 def targets_of_network(
