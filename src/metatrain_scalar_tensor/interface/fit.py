@@ -43,6 +43,14 @@ def fit_to_targets(
         is given.
     """
     targets = model.dataset_info.targets
+    of_pairs = set(hypers["fixed_scaling_weights"]) & set(
+        model.baseline.pair_scales.of_target
+    )
+    if of_pairs:
+        raise ValueError(
+            f"'fixed_scaling_weights' has the targets {sorted(of_pairs)} of pairs of "
+            "atoms, whose scales are always fitted: take them out"
+        )
     largest_values = find_largest_values(targets, train_datasets)
     explained = fit_baseline(
         model.baseline,
@@ -61,13 +69,6 @@ def fit_to_targets(
             model.model.heads()[name].predict_zero()
     for name in model.baseline.scaler.new_outputs:
         zero_unseen_kinds(model, name, train_datasets)
-    fixed = hypers["fixed_scaling_weights"]
-    of_pairs = set(fixed) & set(model.baseline.pair_scales.of_target)
-    if not isinstance(fixed, str) and of_pairs:
-        raise ValueError(
-            f"'fixed_scaling_weights' has the targets {sorted(of_pairs)} of pairs of "
-            "atoms, whose scales are always fitted: take them out"
-        )
     fit_to_pairs(model, hypers["scale_targets"], train_datasets)
     return largest_values
 

@@ -120,6 +120,6 @@ def _unfitted(weights: TensorMap) -> torch.Tensor:
 
     None if no type has any, as where a hyperparameter says so.
     """
-    sizes = torch.stack([block.values.flatten(1).abs().amax(1) for block in weights])
-    size_of_type = sizes.amax(0).cpu()
+    values = [block.values.flatten(1) for block in weights.blocks()]  # (types, ...)
+    size_of_type = torch.cat(values, dim=1).abs().amax(1).cpu()
     return size_of_type < NO_WEIGHT * size_of_type.max()
