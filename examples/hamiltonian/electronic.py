@@ -22,6 +22,10 @@ from metatrain_scalar_tensor.hamiltonian import (
 )
 
 
+# in names of basis sets whose potentials PySCF has by other names
+OTHER_POTENTIALS = ("gth", "ccecp", "bfd")
+NEARLY_LINEAR = 1e-3  # smallest moment of inertia relative to the largest
+
 Irreps = Dict[int, List[Dict[str, int]]]
 Matrices = Dict[Tuple[int, int, int], np.ndarray]
 
@@ -34,12 +38,19 @@ def orbitals_of_atoms(atoms: ase.Atoms, irreps: Irreps) -> List[int]:
     ]
 
 
-def check_atoms(atoms: ase.Atoms) -> None:
+def check_atoms(atoms: ase.Atoms, basis: str) -> None:
     """Refuse what would give wrong matrices.
 
-    :raises ValueError: for an odd number of electrons, or for atoms whose basis sets
-        come with core potentials.
+    :raises ValueError: for charged structures and those with unpaired electrons, or for
+        basis sets that come with core potentials.
     """
+    charge, multiplicity = atoms.info.get("charge", 0), 1
+    multiplicity = atoms.info.get("spin_multiplicity", multiplicity)
+    if charge != 0 or multiplicity != 1 or atoms.get_initial_charges().any():
+        raise ValueError(
+            f"{atoms.symbols} has the charge {charge} and the multiplicity "
+            f"{multiplicity}: only neutral molecules with closed shells are possible"
+        )
     if sum(atoms.numbers) % 2:
         raise ValueError(
             f"{atoms.symbols} has {sum(atoms.numbers)} electrons: only closed shells "
@@ -50,6 +61,23 @@ def check_atoms(atoms: ase.Atoms) -> None:
             f"{atoms.symbols} has atoms beyond Kr, which need core potentials: they "
             "are not possible here"
         )
+    for symbol in sorted(set(atoms.symbols)):
+        if _has_core_potential(basis, symbol):
+            raise ValueError(
+                f"the basis set {basis} is for the valence electrons of {symbol}, with "
+                "a core potential, which is not possible here: take one for all "
+                "electrons, such as def2-svp"
+            )
+
+
+def _has_core_potential(basis: str, symbol: str) -> bool:
+    """Whether a basis set is for valence electrons only."""
+    if any(name in basis.lower() for name in OTHER_POTENTIALS):
+        return True
+    try:
+        return len(gto.basis.load_ecp(basis, symbol)) > 0
+    except (KeyError, RuntimeError, ValueError, FileNotFoundError):  # there is none
+        return False
 
 
 @dataclass(frozen=True)
@@ -68,7 +96,7 @@ class Method:
 
     def molecule(self, atoms: ase.Atoms) -> gto.Mole:
         """PySCF's molecule; the errors are those of :func:`check_atoms`."""
-        check_atoms(atoms)
+        check_atoms(atoms, self.basis)
         geometry = list(zip(atoms.symbols, atoms.positions.tolist()))
         return gto.M(atom=geometry, basis=self.basis, verbose=0)
 
@@ -101,6 +129,10 @@ class Method:
         order = np.ix_(*2 * [orbital_order(state.mol)])
         return {HOME: fock_of_atoms(state)[order] * Hartree}
 
+    def kpoints(self) -> List[Tuple[float, ...]]:
+        """None of a molecule but zero."""
+        return [(0.0, 0.0, 0.0)]
+
     def electrons(self, atoms: ase.Atoms) -> int:
         """Number of electrons."""
         return self.molecule(atoms).nelectron
@@ -127,7 +159,20 @@ def minimum(atoms: ase.Atoms, method: Method) -> ase.Atoms:
     if not found:
         raise RuntimeError(f"no minimum of {atoms.symbols}: start closer to it")
     result.positions = mol.atom_coords(unit="Angstrom")
-    return result
+    return _straightened(result)
+
+
+def _straightened(atoms: ase.Atoms) -> ase.Atoms:
+    """A molecule that is linear up to the accuracy of the minimum, made so exactly.
+
+    A bend would be taken for a rotation otherwise, and one of two be missing.
+    """
+    moments, axes = atoms.get_moments_of_inertia(vectors=True)
+    if len(atoms) > 2 and moments[0] < NEARLY_LINEAR * moments[-1]:
+        center = atoms.get_center_of_mass()
+        along = (atoms.positions - center) @ axes[0]
+        atoms.positions = center + np.outer(along, axes[0])
+    return atoms
 
 
 def vibrations(atoms: ase.Atoms, method: Method) -> Tuple[np.ndarray, np.ndarray]:

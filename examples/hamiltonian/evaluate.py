@@ -92,6 +92,13 @@ class Comparison:
         start = time.perf_counter()
         values = predict(model, system)
         matrices = to_matrices(values[ONSITE], values[OFFSITE], types)
+        sizes = {m[HOME].shape for m in (matrices, self.reference)}
+        if len(sizes) > 1:
+            raise ValueError(
+                f"the model predicts matrices of shape {tuple(matrices[HOME].shape)}, "
+                f"and those of the data have {tuple(self.reference[HOME].shape)}: it "
+                "was trained with another basis"
+            )
         self.predicted = with_reference(matrices, source, self.atoms)
         self.seconds = time.perf_counter() - start
 
@@ -100,7 +107,7 @@ class Comparison:
         irreps = self.source.irreps(self.atoms)
         electrons = self.source.electrons(self.atoms)
         states, found = (
-            eigenstates(matrices, self.overlap, self.atoms.pbc)
+            eigenstates(matrices, self.overlap, self.source.kpoints())
             for matrices in (self.reference, self.predicted)
         )
         scores = of_elements(self.reference, self.predicted, self.atoms, irreps)

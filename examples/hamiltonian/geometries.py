@@ -1,5 +1,6 @@
 """Geometries for the data: random displacements, or the vibrations at a temperature."""
 
+import hashlib
 from typing import Iterator, List
 
 import ase
@@ -19,6 +20,15 @@ def starting_points(names: List[str], files: List[str]) -> List[ase.Atoms]:
     """Molecules by their names, and all structures of files that ASE reads."""
     named = [ase.build.molecule(MOLECULES[name]) for name in names]
     return named + [atoms for path in files for atoms in ase.io.read(path, ":")]
+
+
+def fingerprint(frames: List[ase.Atoms]) -> str:
+    """A short text that tells structures from others."""
+    hashed = hashlib.sha256()
+    for atoms in frames:
+        for values in (atoms.numbers, atoms.positions, atoms.cell[:]):
+            hashed.update(np.ascontiguousarray(values, dtype=float).tobytes())
+    return hashed.hexdigest()[:16]
 
 
 def displaced(

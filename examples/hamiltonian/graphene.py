@@ -1,6 +1,7 @@
 """A crystal without PySCF: graphene with a tight-binding model of s and p orbitals."""
 
-from typing import Tuple
+import itertools
+from typing import List, Tuple
 
 import ase
 import ase.build
@@ -25,6 +26,10 @@ class TightBinding:
     def irreps(self, atoms: ase.Atoms) -> Irreps:
         """The orbitals of carbon, for the options file."""
         return {6: [{"o3_lambda": l, "o3_sigma": 1, "num": 1} for l in (0, 1)]}
+
+    def kpoints(self) -> List[Tuple[float, ...]]:
+        """0, 1/4 and 1/2 of both periods."""
+        return list(itertools.product([0.0, 0.25, 0.5], [0.0, 0.25, 0.5], [0.0]))
 
     def electrons(self, atoms: ase.Atoms) -> int:
         """Number of valence electrons."""

@@ -22,7 +22,7 @@ import ase
 import numpy as np
 from dataset import UnfinishedFile
 from electronic import minimum
-from geometries import MOLECULES, displaced, starting_points, thermal
+from geometries import MOLECULES, displaced, fingerprint, starting_points, thermal
 from graphene import graphene
 from options_file import write_options
 from sources import Source, source_of
@@ -70,7 +70,11 @@ def parsed() -> argparse.Namespace:
                 parser.error(f"--{crystal} takes no --{name}")
     if arguments.kpoints and any(n < 1 or n % 2 == 0 for n in arguments.kpoints):
         parser.error(f"--kpoints must be odd, not {arguments.kpoints}")
+    if arguments.number < 1:
+        parser.error(f"--number must be positive, not {arguments.number}")
     if arguments.temperature is not None:
+        if arguments.temperature <= 0:
+            parser.error(f"--temperature must be positive, not {arguments.temperature}")
         arguments.displacement = None
     if not (arguments.periodic or arguments.molecules or arguments.geometry):
         arguments.molecules = ["water"]
@@ -87,6 +91,8 @@ def main() -> None:
         starts = [graphene()]
     else:
         starts = starting_points(arguments.molecules, arguments.geometry)
+        # what is in the files, of which there may be thousands, and not their names
+        description["geometry"] = fingerprint(starts)
         if any(atoms.pbc.any() != bool(arguments.kpoints) for atoms in starts):
             raise ValueError("crystals need --kpoints, and molecules take none")
     irreps = {}

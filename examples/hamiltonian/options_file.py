@@ -25,5 +25,9 @@ def write_options(path: str, data: str, irreps: Dict[int, Any], reach: float) ->
         target["type"]["spherical"]["irreps"] = irreps
     cutoff = options["architecture"]["model"]["atom_pairs"]
     cutoff["cutoff"] = float(max(cutoff["cutoff"], math.ceil(reach)))
+    # a product of two shells has irreps up to twice their l
+    largest = max(irrep["o3_lambda"] for shells in irreps.values() for irrep in shells)
+    density = options["architecture"]["model"]["expansion"]["basis"]
+    density["max_angular"] = max(density["max_angular"], 2 * largest)
     text = yaml.safe_dump(options, sort_keys=False, default_flow_style=None, width=88)
     Path(path).write_text(f"# Matrices of {data}, by make_data.py.\n{text}")

@@ -3,7 +3,6 @@
 Hamiltonians are in eV and this package's order of orbitals, errors in µEh.
 """
 
-import itertools
 import time
 from typing import Dict, List, Sequence, Tuple
 
@@ -49,20 +48,19 @@ def of_elements(
 
 
 def eigenstates(
-    hamiltonian: Matrices, overlap: Matrices, pbc: Sequence[bool]
+    hamiltonian: Matrices, overlap: Matrices, kpoints: Sequence[Sequence[float]]
 ) -> States:
     r"""Energies and orbitals, :math:`H(k) C = S(k) C \epsilon`.
 
     :param hamiltonian: of all cell shifts.
     :param overlap: likewise.
-    :param pbc: directions in which the structure is periodic: k is 0, 1/4 and 1/2
-        there, and 0 in the others.
+    :param kpoints: in units of the reciprocal cell vectors.
     :return: ``(orbitals,)`` in eV and ``(orbitals, orbitals)``, for every k-point.
     """
     states = []
-    for k in itertools.product(*([0.0, 0.25, 0.5] if p else [0.0] for p in pbc)):
+    for k in kpoints:
         h, s = (bloch(matrices, k).numpy() for matrices in (hamiltonian, overlap))
-        states.append(eigh(h, s) if any(pbc) else eigh(h.real, s.real))
+        states.append(eigh(h, s) if any(k) else eigh(h.real, s.real))
     return states
 
 
@@ -76,7 +74,9 @@ def of_states(reference: States, predicted: States, electrons: int) -> Scores:
     occupied = electrons // 2
     levels = np.array([[e for e, _ in states] for states in (reference, predicted)])
     errors = np.abs(levels[1] - levels[0]) / MICROHARTREE  # (k-points, orbitals)
-    gaps = levels[:, :, occupied].min(1) - levels[:, :, occupied - 1].max(1)
+    gaps = np.full(2, np.nan)  # without a virtual orbital
+    if levels.shape[2] > occupied:
+        gaps = levels[:, :, occupied].min(1) - levels[:, :, occupied - 1].max(1)
     return {
         "occupied levels, MAE (µEh)": errors[:, :occupied].mean(),
         "HOMO-LUMO gap, MAE (µEh)": abs(gaps[1] - gaps[0]) / MICROHARTREE,
@@ -101,7 +101,9 @@ def of_self_consistency(
 ) -> Scores:
     """What the density of the predicted matrix is worth for the method itself.
 
-    Its energy takes one Fock matrix; the error is of second order in the density.
+    Its energy takes one Fock matrix; the error is of second order in the density. It is
+    relative to the lower of the two energies that PySCF reaches, from the prediction
+    and from its own guess, if both converge.
 
     :param orbitals: occupied ones, ``(orbitals, occupied)``
     :param atoms: the molecule.
@@ -114,11 +116,14 @@ def of_self_consistency(
     state.conv_tol = from_scratch.conv_tol = 1e-9  # Hartree, PySCF's default
     state.kernel(dm0=density)
     from_scratch.kernel()
+    converged = min(
+        (s.e_tot for s in (state, from_scratch) if s.converged), default=np.nan
+    )
     start = time.perf_counter()
     state.eig(state.get_fock(dm=density), state.get_ovlp())
     seconds = time.perf_counter() - start
     return {
-        "total energy of the density, MAE (µEh)": abs(energy - state.e_tot) * 1e6,
+        "total energy of the density, MAE (µEh)": abs(energy - converged) * 1e6,
         "SCF iterations from the prediction": state.cycles,
         "SCF iterations from PySCF's guess": from_scratch.cycles,
         "SCF iterations saved": from_scratch.cycles - state.cycles,

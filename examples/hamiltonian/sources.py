@@ -1,6 +1,6 @@
 """What gives matrices, from the description of a data file."""
 
-from typing import Any, Dict, Protocol, Tuple
+from typing import Any, Dict, List, Protocol, Tuple
 
 import ase
 from crystal import Crystal
@@ -16,6 +16,9 @@ class Source(Protocol):
 
     def irreps(self, atoms: ase.Atoms) -> Irreps:
         """The orbitals of the types of a structure, for the options file."""
+
+    def kpoints(self) -> List[Tuple[float, ...]]:
+        """Where levels are compared, in units of the reciprocal cell vectors."""
 
     def electrons(self, atoms: ase.Atoms) -> int:
         """Number of the electrons of a structure that are in the orbitals."""

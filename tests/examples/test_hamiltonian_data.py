@@ -28,6 +28,7 @@ from crystal import Crystal  # noqa: E402
 from electronic import Method, converged, minimum, vibrations  # noqa: E402
 from geometries import thermal  # noqa: E402
 from graphene import TightBinding, graphene  # noqa: E402
+from options_file import write_options  # noqa: E402
 
 
 METHOD = Method("hf", "sto-3g")
@@ -159,6 +160,10 @@ def test_interrupted_run_continues(tmp_path, monkeypatch):
     assert not path.exists()
     with pytest.raises(ValueError, match='with other options, .*"seed": 3.* repeat'):
         make(monkeypatch, path, "--number", 4, "--seed", 4)
+    with monkeypatch.context() as context:  # another structure of the same name
+        context.setattr(make_data, "starting_points", lambda *_: [ase.Atoms("He")])
+        with pytest.raises(ValueError, match="with other options, .* repeat"):
+            make(monkeypatch, path, *options)
     monkeypatch.setattr(Method, "matrices", compute)
     computed.clear()
     monkeypatch.setattr(
@@ -181,20 +186,58 @@ CHAIN = ase.Atoms("H2", [[0, 0, 0], [0.8, 0.1, 0]], pbc=[True, False, False])
 CHAIN.cell[0, 0] = 2.2  # Å
 
 
-def test_crystal_has_the_bands_of_pyscf():
-    """Matrices of the cell shifts give the levels at the k-points of the mesh."""
+@pytest.mark.parametrize("cells", [0, 2, -3])
+def test_crystal_has_the_bands_of_pyscf(cells):
+    """Matrices of the cell shifts give the levels at the k-points of the mesh.
+
+    In whichever cell an atom is given: blocks belong to the nearest images.
+    """
     source = Crystal("pbe", "sto-3g", (5, 1, 1))
-    matrices, overlaps = source.matrices(CHAIN)
-    assert len(matrices) == 5 and source.electrons(CHAIN) == 2
+    chain = CHAIN.copy()
+    chain.positions[1] += cells * chain.cell[0]
+    matrices, overlaps = source.matrices(chain)
+    assert source.electrons(chain) == 2
     for shift, matrix in matrices.items():
         opposite = tuple(-t for t in shift)
         np.testing.assert_allclose(matrix, matrices[opposite].T, atol=1e-6)
-    cell = source.cell(CHAIN)
+    distances = [
+        np.linalg.norm(chain.positions[1] - chain.positions[0] + shift @ chain.cell[:])
+        for shift, matrix in matrices.items()
+        if matrix[0, 1] != 0.0
+    ]
+    assert max(distances) < 2.6 * chain.cell[0, 0]  # half the mesh is 2.5 cells
+    cell = source.cell(chain)
     k = cell.make_kpts([5, 1, 1])
     state = dft.KRKS(cell, k, xc="pbe").density_fit().run()
     for at_k, levels in zip(cell.get_scaled_kpts(k), state.mo_energy):
         found = eigh(*(bloch(m, at_k).numpy() for m in (matrices, overlaps)))[0]
         np.testing.assert_allclose(found, levels * ase.units.Hartree, atol=1e-4)
+    assert source.kpoints() == [(0.0, 0.0, 0.0), (0.2, 0.0, 0.0), (0.4, 0.0, 0.0)]
+
+
+def test_coarse_meshes_are_named():
+    with pytest.warns(
+        UserWarning, match="1.5 cells apart along .* a have overlaps of 0"
+    ):
+        Crystal("hf", "sto-3g", (3, 1, 1)).matrices(CHAIN)
+
+
+def test_linear_molecules_have_all_bends():
+    """Also where the minimum is linear up to its accuracy only."""
+    molecule = ase.Atoms("BeH2", [[0, 0, 0], [0, 0, 1.3], [0, 0, -1.3]])
+    molecule = minimum(molecule, METHOD)
+    wavenumbers, _ = vibrations(molecule, METHOD)
+    assert len(wavenumbers) == 4
+    assert wavenumbers[0] == pytest.approx(wavenumbers[1], rel=1e-3)
+    angle = molecule.get_angle(1, 0, 2)
+    assert angle == pytest.approx(180.0, abs=1e-3)
+
+
+def test_options_have_the_angular_channels_of_the_basis(tmp_path):
+    irreps = {8: [{"o3_lambda": 3, "o3_sigma": 1, "num": 1}]}
+    write_options(str(tmp_path / "options.yaml"), "data.zip", irreps, 3.0)
+    expansion = OmegaConf.load(tmp_path / "options.yaml").architecture.model.expansion
+    assert expansion.basis.max_angular == 6
 
 
 def test_options_reach_all_pairs_that_matter(tmp_path, monkeypatch):
@@ -225,6 +268,12 @@ def test_processes_share_the_work(tmp_path, monkeypatch):
 def test_errors(tmp_path, monkeypatch, capsys):
     with pytest.raises(ValueError, match="OH has 9 electrons"):
         METHOD.state(ase.Atoms("OH", [[0, 0, 0], [0, 0, 1.0]]))
+    for info in ({"charge": 2}, {"spin_multiplicity": 3}):
+        with pytest.raises(ValueError, match="only neutral molecules with closed"):
+            METHOD.state(ase.Atoms("He", info=info))
+    for basis in ("lanl2dz", "ccecp-cc-pvdz", "gth-dzvp"):
+        with pytest.raises(ValueError, match=f"set {basis} is for the valence elec"):
+            Method("hf", basis).state(ase.Atoms("HCl", [[0, 0, 0], [0, 0, 1.3]]))
     with pytest.raises(ValueError, match="HI has atoms beyond Kr"):
         METHOD.state(ase.Atoms("HI", [[0, 0, 0], [0, 0, 1.6]]))
     straight = ase.Atoms("OH2", [[0, 0, 0], [0, 0, 0.95], [0, 0, -0.95]])
@@ -241,6 +290,10 @@ def test_errors(tmp_path, monkeypatch, capsys):
                 make(monkeypatch, tmp_path / "a.zip", *crystal, *wrong)
             expected = f"{crystal[0]} takes no {wrong[0]}"
             assert expected in capsys.readouterr().err
+    for option in ("--number", "--temperature"):
+        with pytest.raises(SystemExit):
+            make(monkeypatch, tmp_path / "a.zip", option, "0")
+        assert f"{option} must be positive, not 0" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         make(monkeypatch, tmp_path / "a.zip", "--kpoints", "4", "1", "1")
     assert "--kpoints must be odd, not [4, 1, 1]" in capsys.readouterr().err

@@ -38,7 +38,9 @@ def of_states(water, predicted):
     """Scores of levels and occupied orbitals."""
     atoms, fock, overlap = water
     electrons = METHOD.electrons(atoms)
-    states = [scores.eigenstates(m, overlap, [False] * 3) for m in (fock, predicted)]
+    states = [
+        scores.eigenstates(m, overlap, METHOD.kpoints()) for m in (fock, predicted)
+    ]
     occupied = [s[0][1][:, : electrons // 2] for s in states]
     return scores.of_states(*states, electrons) | scores.of_orbitals(
         *occupied, overlap[HOME].numpy()
@@ -70,6 +72,23 @@ def test_shifted_levels(water):
     assert found["occupied orbitals, mean cosine"] == pytest.approx(1.0, abs=1e-9)
 
 
+def test_no_gap_without_virtual_orbitals():
+    states = [(np.array([-1.0]), np.eye(1))]
+    assert np.isnan(
+        scores.of_states([states[0]], states, 2)["HOMO-LUMO gap, MAE (µEh)"]
+    )
+
+
+def test_energy_is_relative_to_the_lower_state():
+    """Where the prediction leads to another one than PySCF's guess."""
+    ethylene, method = ase.build.molecule("C2H4"), Method("hf", "sto-3g")
+    fock, overlap = method.matrices(ethylene)
+    [(_, orbitals)] = scores.eigenstates(fock, overlap, method.kpoints())
+    occupied = orbitals[:, [*range(7), 8]]  # with the lowest virtual orbital
+    found = scores.of_self_consistency(occupied, ethylene, method)
+    assert found["total energy of the density, MAE (µEh)"] > 5e5
+
+
 def test_energy_is_of_second_order(water):
     """In the error of the matrix; without error it is converged in one iteration."""
     atoms, fock, overlap = water
@@ -78,7 +97,7 @@ def test_energy_is_of_second_order(water):
     errors, iterations = [], []
     for size in (0.0, 0.02, 0.04):  # eV
         matrix = {HOME: fock[HOME] + size * (noise + noise.T)}
-        states = scores.eigenstates(matrix, overlap, [False] * 3)
+        states = scores.eigenstates(matrix, overlap, METHOD.kpoints())
         found = scores.of_self_consistency(states[0][1][:, :5], atoms, METHOD)
         errors.append(found["total energy of the density, MAE (µEh)"])
         iterations.append(found["SCF iterations from the prediction"])
@@ -94,7 +113,7 @@ def test_bands_of_a_crystal():
     matrices = {shift: torch.tensor(m) for shift, m in matrices.items()}
     scaled = {shift: 1.001 * m for shift, m in matrices.items()}
     states, found = (
-        scores.eigenstates(m, overlap, sheet.pbc) for m in (matrices, scaled)
+        scores.eigenstates(m, overlap, source.kpoints()) for m in (matrices, scaled)
     )
     levels = np.abs([energies[: 2 * len(sheet)] for energies, _ in states])
     error = scores.of_states(states, found, source.electrons(sheet))

@@ -116,6 +116,13 @@ def test_molecule_without_overlap(tmp_path):
     assert torch.equal(found.hamiltonian[0, 0, 0], matrix)
 
 
+def test_an_old_overlap_does_not_stay(structure, tmp_path):
+    write_deeph(tmp_path, structure)
+    structure.overlap = None
+    write_deeph(tmp_path, structure)
+    assert read_deeph(tmp_path).overlap is None
+
+
 def test_errors(structure, tmp_path):
     write_deeph(tmp_path, structure)
     with h5py.File(tmp_path / "hamiltonians.h5", "a") as file:
@@ -145,6 +152,7 @@ def test_blocks_that_are_refused(structure, tmp_path):
     for name, block, message in [
         ("[0, 0, 0, 1, 2]", 1j * np.ones((14, 2)), "is complex: it must be real"),
         ("[0, 0, 0, 1, 2]", np.ones((14, 2)), "not the transposed one"),
+        ("[0, 0, 0, 1, 2]", np.full((14, 2), np.nan), "or is NaN"),
         ("[0, 0, 0, 0, 1]", np.ones((2, 14)), "counted from 1 to 2"),
     ]:
         write_deeph(tmp_path, structure)

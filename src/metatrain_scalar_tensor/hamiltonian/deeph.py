@@ -110,6 +110,7 @@ def write_deeph(folder: Union[str, Path], structure: Structure) -> None:
     lines = [" ".join(map(str, of_atom)) for of_atom in shells]
     (folder / "orbital_types.dat").write_text("".join(f"{line}\n" for line in lines))
     _write_blocks(folder / "hamiltonians.h5", structure.hamiltonian, shells)
+    (folder / "overlaps.h5").unlink(missing_ok=True)
     if structure.overlap is not None:
         _write_blocks(folder / "overlaps.h5", structure.overlap, shells)
 
@@ -165,10 +166,10 @@ def _symmetric_blocks(path: Path, sizes: List[int]) -> Dict[Block, np.ndarray]:
     largest = max((np.abs(block).max() for block in blocks.values()), default=0.0)
     for (a, b, c, i, j), block in list(blocks.items()):
         other = blocks.setdefault((-a, -b, -c, j, i), block.T)
-        if np.abs(other - block.T).max() > 1e-4 * largest:
+        if not np.abs(other - block.T).max() <= 1e-4 * largest:  # also if it is NaN
             raise ValueError(
                 f"block [{a}, {b}, {c}, {i}, {j}] of {path} is not the transposed one "
-                "of the opposite pair: the matrix is not symmetric"
+                "of the opposite pair, or is NaN: the matrix is not symmetric"
             )
     return blocks
 
