@@ -103,10 +103,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
         )
         calibrate(model, train_datasets, self.hypers["batch_size"])
         fit = Fit(model, self.hypers, loaders, processes, sparsify)
+        fit.load_state_dict(self.state, model.has_new_weights)
         if model.has_new_weights:  # which the old states do not have
             self.selection, self.start = Selection(), Selection()
-        else:
-            fit.load_state_dict(self.state)
         if not processes.is_distributed:  # DDP needs every forward pass of its wrapper
             loaders.keep_geometry(model, fit.runner.has_gradients)
 
@@ -239,8 +238,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
             trainer.epoch = checkpoint["epoch"]
             trainer.seed = checkpoint["seed"]
             trainer.state = checkpoint["trainer_state"]
-            trainer.selection.load_state_dict(checkpoint["trainer_selection"])
-            trainer.start.load_state_dict(checkpoint["trainer_start"])
+            metric = hypers["best_model_metric"]
+            trainer.selection.load_state_dict(checkpoint["trainer_selection"], metric)
+            trainer.start.load_state_dict(checkpoint["trainer_start"], metric)
         return trainer
 
     @classmethod

@@ -199,6 +199,24 @@ def test_options_for_targets_that_do_not_exist(option, value):
         check_hypers({**hypers, option: value}, [], ["y"])
 
 
+@pytest.mark.parametrize(
+    "loss, message",
+    [
+        ("masked_mse", "write NaN for unknown values"),
+        ({"y": {"type": "pointwise"}}, "'pointwise' is not possible"),
+        ({"y": {"gradients": {"positions": {"weight": -1.0}}}}, "negative weight"),
+        ({"y": {"reduction": "none"}}, "must be one number: mean or sum"),
+    ],
+)
+def test_losses_that_can_not_be_used(loss, message):
+    hypers = get_default_hypers("experimental.scalar_tensor")["training"]
+    check_hypers({**hypers, "loss": {"y": {"type": "mae", "weight": 0.0}}}, [], ["y"])
+    with pytest.raises(ValueError, match=message):
+        check_hypers({**hypers, "loss": loss}, [], ["y"])
+    with pytest.raises(ValueError, match="of 'y' must be positive, not 0.0"):
+        check_hypers({**hypers, "fixed_scaling_weights": {"y": 0.0}}, [], ["y"])
+
+
 def test_targets_whose_features_would_have_the_same_name():
     with pytest.raises(ValueError, match="'energy' and 'mtt::energy' can't be in one"):
         make_model({"energy": target(), "mtt::energy": target()})

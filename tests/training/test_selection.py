@@ -45,6 +45,26 @@ def test_a_target_without_errors_does_not_hide_those_of_others():
     assert select("rmse_prod", [results[0], {"x RMSE": 0.1, "y RMSE": 1.0}]) == 0
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-40, 1e30])
+def test_units_make_no_difference(unit):
+    results = [{"x RMSE": unit * x, "y RMSE": unit} for x in (3.0, 1.0, 2.0, 1.5)]
+    assert select("rmse_prod", results) == 1
+
+
+def test_a_restart_compares_by_its_own_metric():
+    selection = Selection()
+    model = make_model({"y": target()}, expansion__basis__max_angular=1)
+    results = {"loss": 5.0, "y RMSE": 2.0}
+    selection.offer(model, 3, results, "rmse_prod")
+    for metric, value in (("rmse_prod", 2.0), ("loss", 5.0)):
+        restored = Selection()
+        restored.load_state_dict(selection.state_dict(), metric)
+        assert (restored.epoch, restored.value) == (3, value)
+    restored = Selection()
+    restored.load_state_dict(selection.state_dict(), "mae_prod")  # not computed
+    assert restored.epoch is None
+
+
 @pytest.mark.parametrize("metric", ["rmse_prod", "mae_prod", "loss"])
 @pytest.mark.parametrize("result", [{}, {"loss": 0.0}])
 def test_without_errors_it_is_the_last_epoch(metric, result):

@@ -28,8 +28,10 @@ from processes import free_port, train_as_two_tasks
 pytestmark = pytest.mark.usefixtures("in_temporary_folder")
 
 
-@pytest.mark.parametrize("intensive", [{}, {"mtt::alpha": "volume"}], ids=str)
-def test_restart_is_exact(intensive, tmp_path):
+@pytest.mark.parametrize(
+    "intensive, optimizer", [({}, "Muon"), ({"mtt::alpha": "volume"}, "Adam")]
+)
+def test_restart_is_exact(intensive, optimizer, tmp_path):
     """An interrupted and restarted run gives the same bits as an uninterrupted one."""
     frames = molecules(20)
     for i, frame in enumerate(frames):
@@ -44,6 +46,7 @@ def test_restart_is_exact(intensive, tmp_path):
             "checkpoint_interval": 1,
             "ema_decay": 0.9,
             "solve_heads": True,
+            "optimizer": optimizer,
         },
     )
     whole = train_in(tmp_path / "whole", options)
@@ -56,6 +59,45 @@ def test_restart_is_exact(intensive, tmp_path):
     for key in whole:
         if key.endswith(("state_dict", "state", "epoch", "metric", "seed")):
             assert_same(whole[key], restarted[key], key)
+
+
+def test_a_restart_has_the_learning_rate_of_its_options(tmp_path):
+    """Also if it has a further target, from the same place in the schedule on."""
+    options = write_options(
+        architecture__training={
+            "num_epochs": 4,
+            "checkpoint_interval": 1,
+            "learning_rate": 1e-3,
+            "warmup_fraction": 0.0,
+        },
+    )
+    alpha = options.training_set.targets.pop("mtt::alpha")
+    whole = train_in(tmp_path / "whole", options)
+    first = tmp_path / "whole" / "model_1.ckpt"
+    last = whole["trainer_state"]["scheduler"]
+
+    options.architecture.training.learning_rate = 1e-4
+    restarted = train_in(tmp_path / "lower", options, restart_from=first)
+    scheduler = restarted["trainer_state"]["scheduler"]
+    assert scheduler["last_epoch"] == last["last_epoch"]
+    assert scheduler["base_lrs"] == [1e-4] and last["base_lrs"] == [1e-3]
+    of_both = [c["model_state_dict"] for c in (whole, restarted)]
+    name = next(n for n in of_both[0] if n.endswith("coefficients.weight"))
+    assert not torch.equal(*(state[name] for state in of_both))
+
+    options.training_set.targets["mtt::alpha"] = alpha
+    restarted = train_in(tmp_path / "further", options, restart_from=first)
+    scheduler = restarted["trainer_state"]["scheduler"]
+    assert scheduler["last_epoch"] == last["last_epoch"]
+
+    options.architecture.training.optimizer = "Muon"
+    del options.training_set.targets["mtt::alpha"]
+    with pytest.raises(
+        ArchitectureError, match="with the optimizer Adam, and can't go"
+    ):
+        train_in(
+            tmp_path / "other", options, restart_from=tmp_path / "lower/model.ckpt"
+        )
 
 
 PREPARED = {

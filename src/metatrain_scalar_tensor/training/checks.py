@@ -2,7 +2,7 @@
 
 import logging
 from functools import partial
-from typing import Any, Dict, Iterable, List, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 import torch
 from metatensor.torch import TensorMap
@@ -21,6 +21,7 @@ from ..system_inputs import is_possible
 from .documentation import TrainerHypers
 
 
+LOSSES = ("mse", "mae", "huber", "shift_agnostic_mse")  # of metatrain's
 MAX_PAIRS = 10**8  # entries in the neighbor list of a structure, each about 1 kB
 
 
@@ -47,6 +48,28 @@ def check_hypers(
             "which is for targets that grow with the number of atoms: take them out of "
             "the latter"
         )
+    for loss in _losses(hypers["loss"]):
+        kind = loss.get("type", "mse")
+        if kind not in LOSSES:
+            instead = "write NaN for unknown values" if "mask" in kind else "take mse"
+            raise ValueError(
+                f"the loss '{kind}' is not possible here, but {', '.join(LOSSES)} are: "
+                f"{instead}"
+            )
+        if loss.get("weight", 1.0) < 0:
+            raise ValueError(f"the loss has a negative weight, {loss['weight']}")
+        if loss.get("reduction", "mean") not in ("mean", "sum"):
+            raise ValueError(
+                f"the loss has 'reduction: {loss['reduction']}', but it must be one "
+                "number: mean or sum"
+            )
+    scales = hypers["fixed_scaling_weights"]
+    for name, scale in {} if isinstance(scales, str) else scales.items():
+        of_types = scale.values() if isinstance(scale, dict) else [scale]
+        if min(of_types) <= 0:
+            raise ValueError(
+                f"'fixed_scaling_weights' of '{name}' must be positive, not {scale}"
+            )
     if hypers["best_model_metric"] == "mae_prod" and not hypers["log_mae"]:
         raise ValueError(
             "'best_model_metric: mae_prod' needs 'log_mae: true', without which no "
@@ -57,6 +80,20 @@ def check_hypers(
             "'num_ensemble_members: 1': one member has no standard deviation. Set it "
             "to 32, or to 0 for no ensemble"
         )
+
+
+def _losses(loss: Any) -> Iterator[Dict[str, Any]]:
+    """The specifications in the hyperparameter ``loss``, of all targets and gradients.
+
+    :param loss: the name of a loss, or a dictionary.
+    """
+    if isinstance(loss, str):
+        yield {"type": loss}
+        return
+    yield loss
+    for key, value in loss.items():
+        if key not in ("type", "reduction") and isinstance(value, (str, dict)):
+            yield from _losses(value)
 
 
 def check_data(

@@ -137,6 +137,11 @@ class EpochRunner:
         extra: Tensors,
     ) -> None:
         """Add the errors of a batch, in the units of the targets."""
+        # squares of small units, such as C m, have no float32
+        predictions, targets = (
+            {name: x.to(dtype=torch.float64) for name, x in tensors.items()}
+            for tensors in (predictions, targets)
+        )
         predictions = self.scaler.apply_scales(
             systems, predictions, use_per_property_scales=False
         )

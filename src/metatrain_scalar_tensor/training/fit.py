@@ -109,17 +109,38 @@ class Fit:
             "traces": self.traces.state_dict(),
         }
 
-    def load_state_dict(self, state: Optional[Dict[str, Any]]) -> None:
+    def load_state_dict(
+        self, state: Optional[Dict[str, Any]], has_new_weights: bool
+    ) -> None:
         """Restore the state from a checkpoint, if there is one.
 
         That of an optimizer of other weights, in an earlier version, is missing.
+
+        :param state: from :meth:`state_dict`.
+        :param has_new_weights: whether there are weights of which it has no state: only
+            the place in the schedule is restored.
+        :raises ValueError: if it is the state of another optimizer.
         """
-        if state is not None:
+        if state is None:
+            return
+        if not has_new_weights:
             if "optimizer" in state:
+                kind = "Muon" if "parts" in state["optimizer"] else "Adam"
+                if kind != self.hypers["optimizer"]:
+                    raise ValueError(
+                        f"the checkpoint is of a training with the optimizer {kind}, "
+                        f"and can't go on with {self.hypers['optimizer']}: leave "
+                        f"'optimizer: {kind}', or start a new training with 'finetune'"
+                    )
                 self.optimizer.load_state_dict(state["optimizer"])
-            self.scheduler.load_state_dict(state["scheduler"])
             self.average.load_state_dict(state["average"])
             self.traces.load_state_dict(state["traces"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        # the hyperparameter counts, not the rate in the states
+        largest = self.hypers["learning_rate"]
+        self.scheduler.base_lrs = [largest]
+        rate = largest * self.scheduler.lr_lambdas[0](self.scheduler.last_epoch)
+        self.optimizer.param_groups[0].update(lr=rate, initial_lr=largest)
 
 
 def _distributed(

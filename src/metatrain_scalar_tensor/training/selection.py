@@ -10,9 +10,10 @@ from metatrain.utils.metrics import get_selected_metric
 from ..interface.architecture import ScalarTensor
 
 
-SMALLEST = 1e-20
-"""In place of errors that are exactly zero, such as those of a target that its baseline
-explains: the product of all errors would say nothing about the others."""
+NO_ERROR = 1e-12
+"""Errors that are exactly zero, such as those of a target that its baseline explains,
+relative to the smallest of the others: the product of all would say nothing about
+these."""
 
 
 class Selection:
@@ -45,8 +46,7 @@ class Selection:
         has_errors = any("RMSE" in name for name in results)
         if not has_errors and self.epoch is None and epoch is not None:
             logging.info("There are no validation errors: the last epoch is exported")
-        positive = {name: max(error, SMALLEST) for name, error in results.items()}
-        value = get_selected_metric(positive, metric) if has_errors else math.inf
+        value = value_of(results, metric) if has_errors else math.inf
         if value <= self.value or not has_errors:
             self.value, self.epoch, self.results = value, epoch, results
             self.model_state = copy.deepcopy(model.state_dict())
@@ -67,11 +67,32 @@ class Selection:
             state["best_model_state_dict"] = self.model_state
         return state
 
-    def load_state_dict(self, checkpoint: Dict[str, Any]) -> None:
-        """Restore the state from a checkpoint, if there is anything selected in it."""
+    def load_state_dict(self, checkpoint: Dict[str, Any], metric: str) -> None:
+        """Restore the state from a checkpoint, if there is anything selected in it.
+
+        :param checkpoint: from :meth:`state_dict`.
+        :param metric: the hyperparameter ``best_model_metric``, which may be another
+            one than that of the checkpoint. If its errors were not computed, nothing
+            is restored.
+        """
         if "best_model_state_dict" not in checkpoint:
             return
+        results = checkpoint["best_results"]
+        if metric == "mae_prod" and not any("MAE" in name for name in results):
+            return
         self.epoch = checkpoint["best_epoch"]
-        self.value = checkpoint["best_metric"]
-        self.results = checkpoint["best_results"]
+        self.results = results
+        has_errors = any("RMSE" in name for name in results)
+        self.value = value_of(results, metric) if has_errors else math.inf
         self.model_state = checkpoint["best_model_state_dict"]
+
+
+def value_of(results: Dict[str, float], metric: str) -> float:
+    """The value by which epochs are compared.
+
+    :param results: validation loss and errors.
+    :param metric: the hyperparameter ``best_model_metric``.
+    """
+    smallest = min((error for error in results.values() if error > 0), default=0.0)
+    positive = {name: error or NO_ERROR * smallest for name, error in results.items()}
+    return get_selected_metric(positive, metric)

@@ -49,7 +49,8 @@ def solve_heads(model: ScalarTensor, fit: Fit) -> Dict[str, float]:
     after = fit.validate()
     has_refused = False
     for name, head in heads.items():
-        old, new = _error(name, before), _error(name, after)
+        counted = _quantities_of_loss(name, fit.runner.loss.metadata[name])
+        old, new = _error(counted, before), _error(counted, after)
         verdict = "accepted"
         if not new <= old:  # also where it is NaN
             has_refused = True
@@ -87,15 +88,24 @@ def _warn_of_random_heads(
             )
 
 
-def _error(name: str, results: Dict[str, float]) -> float:
-    """The RMSE of a target, summed over its blocks; zero without validation values.
+def _quantities_of_loss(name: str, loss: Dict[str, Any]) -> List[str]:
+    """A target and its gradients, as results name them, but those of no weight.
 
-    Times those of forces and stress, as in the default metric for the best epoch.
+    :param name: name of the target.
+    :param loss: weights of the target and its gradients.
     """
-    quantities = [
-        name,
-        *(f"{name}_{kind}_gradients" for kind in ("positions", "strain")),
-    ]
+    gradients = loss["gradients"].items()
+    of_gradients = {f"{name}_{kind}_gradients": x["weight"] for kind, x in gradients}
+    weights = {name: loss["weight"], **of_gradients}
+    return [quantity for quantity, weight in weights.items() if weight > 0]
+
+
+def _error(quantities: List[str], results: Dict[str, float]) -> float:
+    """The RMSE, summed over blocks; zero without validation values.
+
+    The product of those of several quantities, as in the default metric for the best
+    epoch.
+    """
     errors: Dict[str, float] = {}
     for key, value in results.items():  # "energy (_=0)_positions_gradients RMSE"
         quantity, is_rmse, _ = key.partition(" RMSE")

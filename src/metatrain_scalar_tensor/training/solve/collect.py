@@ -147,16 +147,23 @@ class Collector:
         num_atoms = torch.tensor([len(system) for system in batch.systems])
         num_atoms = num_atoms.to(factors).double().reshape(-1, 1, 1)
         if runner.targets_info[name].gradients and self.num_components > 0:
-            weight = runner.loss.metadata[name]["weight"]
+            weight = self._weights(name)["value"]
             return weight**0.5 * num_atoms * factors.double().unsqueeze(2)
         if name in runner.hypers["per_structure_targets"]:
             return num_atoms
         return None
 
+    def _weights(self, name: str) -> Dict[str, float]:
+        """Weights in the loss, of values and of gradients, relative to the largest."""
+        loss = self.runner.loss.metadata[name]
+        of_gradients = {kind: x["weight"] for kind, x in loss["gradients"].items()}
+        weights = {"value": loss["weight"], **of_gradients}
+        largest = max(weights.values()) or 1.0
+        return {kind: weight / largest for kind, weight in weights.items()}
+
     def _add_gradients(self, batch: Batch, name: str, factors: TensorBlock) -> None:
         """Add the equations of forces and stress, weighted as in the loss."""
         module, ((equations,),) = self.runner.module, self.equations[name]
-        weights = self.runner.loss.metadata[name]["gradients"]
 
         def columns(structures: Structures, surroundings: Surroundings) -> torch.Tensor:
             with watching(self.readouts) as seen:
@@ -171,7 +178,7 @@ class Collector:
             columns,
             batch.targets[name].block(0),
             factors,
-            {kind: of_kind["weight"] for kind, of_kind in weights.items()},
+            self._weights(name),
             self.num_components,
             self.generator,
         )
