@@ -30,6 +30,14 @@ class LongRange(torch.nn.Module):
         :param structures: structures, whose atoms are stacked in order.
         :param features: ``(atoms, num_features)``
         :return: features to add to these, ``(atoms, num_features)``
+        :raises ValueError: if a structure is periodic in one or two directions.
         """
+        for i, system in enumerate(structures.systems):
+            if bool(system.pbc.any()) and not bool(system.pbc.all()):
+                raise ValueError(
+                    f"structure {i} is periodic in some directions only, and "
+                    "long-range features need all three, or none: make it periodic in "
+                    "all, with a layer of vacuum, or train without 'model.long_range'"
+                )
         distances = structures.neighbor_list.vectors.pow(2).sum(1).sqrt()
         return self.featurizer(structures.systems, features, distances)

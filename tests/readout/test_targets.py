@@ -1,6 +1,7 @@
 """Every kind of target, and what else can be asked of a model."""
 
 import ase
+import ase.build
 import numpy as np
 import pytest
 import torch
@@ -117,6 +118,34 @@ def test_every_type_has_coefficients_of_its_own_basis_functions(species):
     assert found == {"basis": number, "tensor": 1}
 
 
+@pytest.mark.parametrize("is_exported", [False, True])
+def test_nothing_with_basis_functions_has_blocks_without_samples(is_exported):
+    """As no atom, or hydrogen where only other elements have them."""
+    heavy = {6: BASIS[6], 8: BASIS[8]}
+    on_basis = {"spherical": {"irreps": heavy}}
+    matrix = {"spherical": {"irreps": heavy, "product": "coupled"}}
+    targets = {
+        "mtt::basis": target(type=on_basis),
+        "mtt::onsite": target(type=matrix),
+        "mtt::offsite": target(type=matrix, sample_kind="atom_pair"),
+    }
+    model = make_model(targets, atom_pairs__cutoff=4.0)
+    requests = {name: model.outputs[name] for name in targets}
+    hydrogen = prepare(model, [ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.7]])])
+    water = prepare(model, [ase.build.molecule("H2O")])
+    module = torch.jit.script(model.eval()) if is_exported else model.eval()
+    nothing = Labels(["system", "atom"], torch.zeros((0, 2), dtype=torch.int32))
+    for found in (module(hydrogen, requests), module(water, requests, nothing)):
+        for name in targets:
+            layout = model.dataset_info.targets[name].layout
+            assert found[name].keys == layout.keys
+            assert all(len(block.samples) == 0 for block in found[name].blocks())
+    for name, tensor in module(water, requests).items():
+        assert sum(len(block.samples) for block in tensor.blocks()) > 0 or (
+            name == "mtt::offsite"  # one oxygen
+        )
+
+
 def test_stress_is_symmetric_and_a_density():
     name = "non_conservative_stress"
     model = make_model({name: cartesian(2), "mtt::virial": cartesian(2)})
@@ -219,6 +248,10 @@ def test_long_range_features_reach_beyond_the_cutoff():
     assert change.abs().max() > 1e-6
     assert model.export().capabilities().interaction_range == float("inf")
     predict(model, [crystal()], ["mtt::y"])  # periodic
+    slab = crystal()
+    slab.pbc[2], slab.cell[2] = False, 0.0
+    with pytest.raises(ValueError, match="periodic in some directions only, and long"):
+        predict(model, [slab], ["mtt::y"])
 
 
 def test_interaction_range_is_the_cutoff():

@@ -155,6 +155,33 @@ def test_order_of_the_pairs_does_not_matter(tmp_path, cache_memory):
         )
 
 
+@pytest.mark.parametrize("name", ["mtt::onsite", "mtt::offsite"])
+def test_matrices_without_the_symmetry_of_the_model_are_refused(
+    name, tmp_path, monkeypatch
+):
+    """And taken by a model without it."""
+    teacher = data_of_a_teacher
+
+    def asymmetric(*arguments):
+        data = teacher(*arguments)
+        for structure in data:
+            for key, block in structure[name].items():
+                if int(key["o3_lambda"]) == 1:
+                    block.values[:] = torch.randn(block.values.shape)
+        return data
+
+    monkeypatch.setitem(globals(), "data_of_a_teacher", asymmetric)
+    read_from = write_zip(tmp_path / "data.zip", HAMILTONIAN)
+    with pytest.raises(Exception, match=f"'{name}' of structure .* under exchange"):
+        train(tmp_path / "refused", read_from, HAMILTONIAN)
+    train(
+        tmp_path / "taken",
+        read_from,
+        HAMILTONIAN,
+        architecture__model__exchange_symmetry={n: "none" for n in HAMILTONIAN},
+    )
+
+
 def test_scales_of_pairs_can_not_be_fixed(hamiltonian, tmp_path):
     weights = {"mtt::offsite": 2.0}
     with pytest.raises(Exception, match=r"\['mtt::offsite'\] of pairs of atoms.*take"):

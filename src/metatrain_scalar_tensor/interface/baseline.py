@@ -27,7 +27,7 @@ from .ensembles import ensemble_output
 from .intensive import Intensive
 from .isotropic import IsotropicComposition, with_isotropic_part
 from .new_types import take_over
-from .outputs import types_of_samples
+from .outputs import has_basis_functions, types_of_samples, without_samples
 from .pair_scales import PairScales
 from .type_tables import TargetTable
 
@@ -241,6 +241,9 @@ class Baseline(torch.nn.Module):
         for name, info in self.dataset_info.targets.items():
             if name in predictions and info.is_atomic_basis:
                 samples = predictions[name].block(0).samples
+                if not has_basis_functions(info.layout, systems, samples):
+                    predictions[name] = without_samples(info.layout, predictions[name])
+                    continue
                 # metatrain expects a sample for every atom, unless it gets the types of
                 # the samples, and pairs in every structure
                 types: Optional[torch.Tensor] = None

@@ -26,6 +26,57 @@ def types_of_samples(systems: List[System], samples: Labels) -> torch.Tensor:
     return types[atom_labels(systems).to(samples.device).select(samples)]
 
 
+def without_samples(layout: TensorMap, prediction: TensorMap) -> TensorMap:
+    """The blocks of an atomic basis, all without samples.
+
+    :param layout: the blocks.
+    :param prediction: the prediction in dense form, whose samples these have.
+    """
+    first = prediction.block(0)
+    samples = Labels(first.samples.names, first.samples.values[:0])
+    blocks: List[TensorBlock] = []
+    for block in layout.blocks():
+        shape = [0]
+        for component in block.components:
+            shape.append(len(component))
+        shape.append(len(block.properties))
+        device = first.values.device
+        blocks.append(
+            TensorBlock(
+                torch.zeros(shape, dtype=first.values.dtype, device=device),
+                samples,
+                [component.to(device) for component in block.components],
+                block.properties.to(device),
+            )
+        )
+    return TensorMap(layout.keys.to(first.values.device), blocks)
+
+
+def has_basis_functions(
+    layout: TensorMap, systems: List[System], samples: Labels
+) -> bool:
+    """Whether any sample is of a type, or a pair of types, that has blocks.
+
+    :param layout: the blocks of an atomic basis.
+    :param systems: structures.
+    :param samples: ``(system, atom)``, or pairs with ``(system, first_atom,
+        second_atom)`` and cell shifts.
+    """
+    counts = torch.tensor([0] + [len(system) for system in systems])
+    first = counts.cumsum(0).to(samples.device)[samples.column("system").long()]
+    types = torch.cat([system.types for system in systems])
+    columns = ["first_atom", "second_atom"]
+    if "atom" in samples.names:
+        columns = ["atom"]
+    of_samples = torch.stack(  # (samples, 1 or 2)
+        [types[first + samples.column(column).long()] for column in columns], dim=1
+    )
+    for key in layout.keys.values[:, -len(columns) :].to(of_samples.device):
+        if bool((of_samples == key).all(1).any()):
+            return True
+    return False
+
+
 def pair_labels(
     systems: List[System],
     neighbor_list: NeighborListOptions,

@@ -19,6 +19,7 @@ from ..o3 import cartesian_irreps
 from ..structures import closest_distance, is_finite
 from ..system_inputs import is_possible
 from .documentation import TrainerHypers
+from .exchange_check import check_exchange
 
 
 LOSSES = ("mse", "mae", "huber", "shift_agnostic_mse")  # of metatrain's
@@ -109,7 +110,8 @@ def check_data(
     :param val_datasets: validation sets.
     :param sources: the files of the data sets.
     :raises ValueError: as :func:`check_datasets`, if requested gradients or inputs are
-        missing, and for intensive targets that can't be.
+        missing, for intensive targets that can't be, and for matrices without the
+        symmetry of their model.
     """
     targets, intensive = model.dataset_info.targets, model.hypers["intensive"]
     check_inputs(model.hypers["system_inputs"], train_datasets, val_datasets, sources)
@@ -124,8 +126,10 @@ def check_data(
         cutoff=max(options.cutoff for options in model.requested_neighbor_lists()),
         sources=sources,
     )
-    _check_volumes("training", train_datasets, intensive, sources)
-    _check_volumes("validation", val_datasets, intensive, sources)
+    part: Part
+    for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
+        _check_volumes(part, datasets, intensive, sources)
+        check_exchange(model, part, datasets, sources)
 
 
 def check_inputs(
