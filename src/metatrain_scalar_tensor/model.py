@@ -1,11 +1,10 @@
 """The model: density, invariants, coefficients, tensors, and their sum."""
 
 import math
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Union
 
 import torch
 from metatomic.torch import NeighborListOptions
-from torch.nn.functional import layer_norm
 
 from .density import Density, NeighborSum, Surroundings, choose_species
 from .documentation import ModelHypers
@@ -13,6 +12,7 @@ from .invariants import ChannelwiseInvariants, PowerSpectrum
 from .long_range import LongRange
 from .messages import Messages
 from .network import EmbeddedNetwork, SeparateNetworks
+from .normalisation import ScalarNorm
 from .readout import AtomPairs, Centers, ExchangeSymmetry, Readout, TargetBlock
 from .readout.atom_pairs import NUM_PARTS, num_scalars
 from .readout.functions import NUM_FUNCTIONS, Moments, ScalarFunctions
@@ -84,7 +84,7 @@ class Model(torch.nn.Module):
                 max_angular, num_channels, species["correlation_order"]
             )
             num_invariants = self.invariants.size
-        self.num_invariants = num_invariants
+        self.normalise = ScalarNorm(expansion["basis"]["radial"]["type"] == "Bessel")
         self.inputs = SystemInputs(hypers["system_inputs"])
         num_inputs = len(hypers["system_inputs"])
         sizes = (num_types, num_invariants + num_inputs, *shape)
@@ -198,10 +198,9 @@ class Model(torch.nn.Module):
             density, scalars = self.messages(
                 density, edges, structures.types, self.reads_density(targets)
             )
-            invariants = layer_norm(scalars, [self.num_invariants])
+            invariants = self.normalise(scalars)
         else:
-            invariants = self.invariants(density)  # (atoms, invariants)
-            invariants = layer_norm(invariants, [self.num_invariants])
+            invariants = self.normalise(self.invariants(density))  # (atoms, invariants)
             scalars = invariants
         if len(self.inputs.names) > 0:
             inputs = self.inputs(structures.systems)  # (atoms, inputs)
@@ -352,16 +351,21 @@ class Model(torch.nn.Module):
             self.inputs.calibrate([batch.systems for batch in batches])
             if self.messages is not None:
                 self.messages.calibrate(batches, self.look)
+            self.normalise.calibrate(lambda: list(self._describe_all(batches)))
         if not self.is_calibrated():
             self._choose_units(batches)
+
+    def _describe_all(self, batches: Sequence[Structures]) -> Iterator[Described]:
+        """The features of all structures, batch by batch."""
+        for batch in batches:
+            yield self.describe(batch, list(self.heads()), self.look(batch))
 
     @torch.no_grad()
     def _choose_units(self, batches: Sequence[Structures]) -> None:
         """Choose the units of the scalars in which matrices are linear."""
         of_atoms: List[Moments] = []
         of_pairs: List[Moments] = []
-        for batch in batches:
-            atoms = self.describe(batch, list(self.heads()), self.look(batch))
+        for batch, atoms in zip(batches, self._describe_all(batches), strict=True):
             if self.functions is not None:
                 of_atoms.append(self.functions.moments(atoms.invariants, batch.types))
             if self.atom_pairs is not None:

@@ -238,7 +238,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
             trainer.epoch = checkpoint["epoch"]
             trainer.seed = checkpoint["seed"]
             trainer.state = checkpoint["trainer_state"]
-            metric = hypers["best_model_metric"]
+            metric = hypers.get("best_model_metric", "rmse_prod")
             trainer.selection.load_state_dict(checkpoint["trainer_selection"], metric)
             trainer.start.load_state_dict(checkpoint["trainer_start"], metric)
         return trainer

@@ -2,6 +2,7 @@
 
 import logging
 
+import ase
 import ase.build
 import ase.io
 import numpy as np
@@ -12,7 +13,15 @@ from metatrain.utils.data import Dataset
 from metatrain.utils.io import load_model
 
 from files import ETHANOL
-from helpers import cluster, make_model, molecules, prepare, spherical, target
+from helpers import (
+    cluster,
+    make_model,
+    molecules,
+    predict,
+    prepare,
+    spherical,
+    target,
+)
 from metatrain_scalar_tensor.interface.scales import SCALE_FLOOR
 from metatrain_scalar_tensor.normalisation import (
     RELATIVE_FLOOR,
@@ -111,6 +120,27 @@ def test_targets_that_the_composition_explains(what, precision, caplog):
     assert scales.tolist() == [[1.0]]
     for weights in model.model.heads()["mtt::y"].last_weights():
         assert not weights.any()
+
+
+@pytest.mark.parametrize("layers", [0, 1])
+def test_the_last_neighbor_leaves_slowly(layers):
+    """Not within the last tenth of an angstrom, though scalars are normalised."""
+    model = make_model(
+        {"y": target(sample_kind="system")},
+        expansion__basis__radial__type="Bessel",
+        expansion__cutoff__smoothing={"type": "Smoothstep", "width": 4.0},
+        species__type="tensor_reduced",
+        messages__layers=layers,
+    )
+    for block in model.model.heads()["y"].blocks:
+        torch.nn.init.normal_(block.linear.weight)
+    distances = np.linspace(1.0, 5.1, 411)  # Å, beyond the cutoff
+    pairs = [ase.Atoms("H2", [[0, 0, 0], [0, 0, r]]) for r in distances]
+    y = predict(model, pairs, ["y"], "system")["y"].block().values[:, 0]
+    y = y.detach().numpy()
+    slopes = np.abs(np.diff(y)) / 0.01 / np.ptp(y)
+    assert slopes[distances[1:] > 4.7].max() < 0.05
+    assert slopes.max() > 1.0
 
 
 def test_types_and_properties_with_small_residuals():
