@@ -4,6 +4,7 @@ metatrain stores weights and scales of types in serialised TensorMaps: this file
 ``baseline.py``, depends on how it does so.
 """
 
+import logging
 from typing import Dict, List
 
 import metatensor.torch as mts
@@ -100,6 +101,12 @@ def fit_only_new(composition: CompositionModel, weights: Dict[str, TensorMap]) -
             solution = torch.linalg.pinv(xtx[new][:, new]) @ residual
             w[new] = solution.reshape(w[new].shape)
             block.values[:] = w
+            if len(new) > 0:
+                types = [composition.dataset_info.atomic_types[i] for i in new.tolist()]
+                logging.info(
+                    f"The baseline of '{name}' is fitted for the types {types}, which "
+                    "had none"
+                )
         buffer = mts.save_buffer(mts.make_contiguous(model.weights[name].to("cpu")))
         composition.register_buffer(
             name + "_composition_buffer", buffer.to(composition.dummy_buffer.device)
