@@ -114,7 +114,8 @@ class TrainerHypers(TypedDict):
     validation RMSE or MAE, or the loss. The MAE needs ``log_mae: true``."""
     loss: str | dict[str, LossSpecification | str] = "mse"
     """Loss function and its weight, for all targets or for each: see metatrain's `loss
-    functions <https://docs.metatensor.org/metatrain/latest/>`_."""
+    functions <https://docs.metatensor.org/metatrain/latest/>`_. Unknown values are NaN
+    here, and not masked."""
     trace_supervision: TraceHypers = init_with_defaults(TraceHypers)
     """Supervision of the invariant features by invariants of the targets."""
     per_structure_targets: list[str] = []
