@@ -115,6 +115,7 @@ def test_targets_that_grow_with_the_structure_are_others():
         "per_structure_targets": ["y"],
         "atomic_baseline": {},
         "fixed_scaling_weights": {},
+        "loss": "mse",
     }
     check_hypers(hypers, [], ["y"])
     with pytest.raises(ValueError, match=r"\['y'\] are in 'model.intensive' and"):
