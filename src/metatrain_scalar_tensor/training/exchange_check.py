@@ -53,6 +53,8 @@ def asymmetry(target: TensorMap, exchange: Any) -> float:
     :return: relative to the largest element; zero if none is known.
     """
     blocks = target.blocks()
+    if sum(block.values.numel() for block in blocks) == 0:
+        return 0.0
     # blocks may lack samples whose types do not have their shells
     samples = torch.cat([block.samples.values for block in blocks])
     samples = torch.unique(samples, dim=0)

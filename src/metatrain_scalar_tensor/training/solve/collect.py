@@ -285,13 +285,13 @@ def _left_side(
     """
     if len(num_atoms) == 0:
         return Factors(tensors[chosen].double(), features[chosen].double())
-    (
-        b,
-        h,
-    ) = (  # (samples, largest number of atoms, 2λ + 1 · b or f), zero beyond a sample
-        pad_sequence(x.double().flatten(1).split(num_atoms), batch_first=True)[chosen]
-        for x in (tensors, features)
-    )
+
+    def padded(x: torch.Tensor) -> torch.Tensor:
+        """Atoms as second axis, as many as the largest structure has."""
+        parts = x.double().flatten(1).split(num_atoms)
+        return pad_sequence(parts, batch_first=True)[chosen]  # zeros behind them
+
+    b, h = padded(tensors), padded(features)  # (samples, atoms, (2λ + 1) · b or f)
     means = (b.transpose(1, 2) @ h) / torch.tensor(num_atoms)[chosen, None, None].to(h)
     return Factors.of_rows(means.unflatten(1, tensors.shape[1:]).flatten(2))
 
