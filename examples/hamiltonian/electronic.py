@@ -44,8 +44,8 @@ def check_atoms(atoms: ase.Atoms, basis: str) -> None:
     :raises ValueError: for charged structures and those with unpaired electrons, or for
         basis sets that come with core potentials.
     """
-    charge, multiplicity = atoms.info.get("charge", 0), 1
-    multiplicity = atoms.info.get("spin_multiplicity", multiplicity)
+    charge = atoms.info.get("charge", 0)
+    multiplicity = atoms.info.get("spin_multiplicity", 1)
     if charge != 0 or multiplicity != 1 or atoms.get_initial_charges().any():
         raise ValueError(
             f"{atoms.symbols} has the charge {charge} and the multiplicity "

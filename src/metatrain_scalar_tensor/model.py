@@ -351,7 +351,7 @@ class Model(torch.nn.Module):
             self.inputs.calibrate([batch.systems for batch in batches])
             if self.messages is not None:
                 self.messages.calibrate(batches, self.look)
-            self.normalise.calibrate(lambda: list(self._describe_all(batches)))
+            self.normalise.calibrate(self._describe_all(batches))
         if not self.is_calibrated():
             self._choose_units(batches)
 

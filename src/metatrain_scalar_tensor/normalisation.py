@@ -83,10 +83,10 @@ class ScalarNorm(torch.nn.Module):
 
     @torch.jit.unused
     @torch.no_grad()
-    def calibrate(self, evaluate: Callable[[], Any]) -> None:
+    def calibrate(self, evaluations: Iterable[Any]) -> None:
         """Choose the floor.
 
-        :param evaluate: evaluates the model for typical structures.
+        :param evaluations: of the model for typical structures, made one by one.
         """
         if not self.can_vanish:
             return
@@ -96,7 +96,8 @@ class ScalarNorm(torch.nn.Module):
             seen.append(inputs[0].double().var(1, unbiased=False))
 
         hook = self.register_forward_pre_hook(look)
-        evaluate()
+        for _ in evaluations:
+            pass
         hook.remove()
         variance = VARIANCE_FLOOR * torch.cat(seen).mean()
         self.floor.copy_(variance.clamp(min=SMALLEST_VARIANCE))

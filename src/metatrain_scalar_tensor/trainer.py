@@ -20,7 +20,8 @@ from .interface.fit import fit_to_targets
 from .interface.intensive import sums_over_atoms
 from .interface.log import Log, log_species
 from .interface.sources import Sources
-from .training.checks import Datasets, check_data, check_hypers
+from .training.check_hypers import check_hypers
+from .training.checks import Datasets, check_data
 from .training.diagnosis import refuse_bad_structure
 from .training.documentation import TrainerHypers
 from .training.finetuning import choose_weights, forget_ensembles

@@ -23,7 +23,8 @@ from helpers import (
 )
 from metatrain_scalar_tensor import ScalarTensor, Trainer
 from metatrain_scalar_tensor.interface.sources import Sources
-from metatrain_scalar_tensor.training.checks import check_datasets, check_hypers
+from metatrain_scalar_tensor.training.check_hypers import check_hypers
+from metatrain_scalar_tensor.training.checks import check_datasets
 from options import write_options
 
 

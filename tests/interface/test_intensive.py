@@ -12,7 +12,7 @@ from metatrain.utils.errors import ArchitectureError
 from metatrain.utils.io import load_model
 
 from helpers import cartesian, crystal, make_model, molecules, predict, target
-from metatrain_scalar_tensor.training.checks import check_hypers
+from metatrain_scalar_tensor.training.check_hypers import check_hypers
 from options import train_in, write_options
 
 

@@ -225,31 +225,17 @@ BOHR3 = units.Bohr**3
 UNCOMMON = np.array([[1.0, -100.1, 0.2], [-100.1, 2.0, 0.3], [0.2, 0.3, 3.0]])
 RUN_TOGETHER = np.array([[1.0, 0.1, -200.2], [0.1, 200.0, 0.3], [-200.2, 0.3, 300.0]])
 
+OF_ORCA = {
+    "mu": np.array([0.1, 0.2, 0.7]) * units.Bohr,
+    "alpha": SYMMETRIC * BOHR3,
+    "shielding": [
+        np.full((3, 3), np.nan),
+        np.array([[400.0, 1.0, 2.0], [3.0, 410.0, 4.0], [5.0, 6.0, 420.0]]),
+    ],
+}
 EXPECTED = {
-    "orca": (
-        ORCA,
-        -100.0 * units.Hartree,
-        {
-            "mu": np.array([0.1, 0.2, 0.7]) * units.Bohr,
-            "alpha": SYMMETRIC * BOHR3,
-            "shielding": [
-                np.full((3, 3), np.nan),
-                np.array([[400.0, 1.0, 2.0], [3.0, 410.0, 4.0], [5.0, 6.0, 420.0]]),
-            ],
-        },
-    ),
-    "orca_6": (
-        ORCA_6,
-        -100.0 * units.Hartree,
-        {
-            "mu": np.array([0.1, 0.2, 0.7]) * units.Bohr,
-            "alpha": SYMMETRIC * BOHR3,
-            "shielding": [
-                np.full((3, 3), np.nan),
-                np.array([[400.0, 1.0, 2.0], [3.0, 410.0, 4.0], [5.0, 6.0, 420.0]]),
-            ],
-        },
-    ),
+    "orca": (ORCA, -100.0 * units.Hartree, OF_ORCA),
+    "orca_6": (ORCA_6, -100.0 * units.Hartree, OF_ORCA),
     "gaussian": (
         GAUSSIAN,
         -100.0 * units.Hartree,

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 
 from files import DATA, PROJECT
 from helpers import assert_same, predict
-from metatrain_scalar_tensor.training.checks import check_hypers
+from metatrain_scalar_tensor.training.check_hypers import check_hypers
 from metatrain_scalar_tensor.training.solve.ensemble import _cross_validated, calibrate
 from metatrain_scalar_tensor.training.solve.equations import Gram, Products
 from metatrain_scalar_tensor.training.solve.ridge import TallRidge, WideRidge

@@ -4,7 +4,6 @@ import sys
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import Counter as Count
 from typing import List
 
 import ase
@@ -33,7 +32,7 @@ def collect(files: List[Path], output: Path, quiet: bool = False) -> None:
     check_folder(output)
     frames: List[ase.Atoms] = []
     left_out: List[str] = []
-    remarks: Count[str] = Counter()
+    remarks: Counter[str] = Counter()
     for file in progress(files, "files", quiet):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

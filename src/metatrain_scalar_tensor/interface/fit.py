@@ -43,10 +43,9 @@ def fit_to_targets(
         is given.
     """
     targets = model.dataset_info.targets
-    of_pairs = set(hypers["fixed_scaling_weights"]) & set(
-        model.baseline.pair_scales.of_target
-    )
-    if of_pairs:
+    fixed = hypers["fixed_scaling_weights"]
+    of_pairs = [name for name in model.baseline.pair_scales.of_target if name in fixed]
+    if of_pairs and not isinstance(fixed, str):
         raise ValueError(
             f"'fixed_scaling_weights' has the targets {sorted(of_pairs)} of pairs of "
             "atoms, whose scales are always fitted: take them out"
@@ -108,7 +107,7 @@ def fit_baseline(
     models = [model for model in baseline.composition_models() if lacks_types(model)]
     weights_so_far = [fit_again(model) for model in models]
     is_loaded = isinstance(atomic_baseline, str)
-    fixed = set() if is_loaded else set(atomic_baseline)  # as the hyperparameter says
+    fixed = set(baseline.dataset_info.targets if is_loaded else atomic_baseline)
     shared: Dict[str, Any] = {
         "batch_size": hypers["batch_size"],
         "is_distributed": is_distributed,
@@ -126,8 +125,7 @@ def fit_baseline(
     composition = cast(CompositionModel, baseline.additive_models[0])
     _fit_composition(composition, atomic_baseline, train_datasets, shared)
     for model, weights in zip(models, weights_so_far):
-        fitted = {n: w for n, w in weights.items() if not is_loaded and n not in fixed}
-        fit_only_new(model, fitted)
+        fit_only_new(model, {n: w for n, w in weights.items() if n not in fixed})
     if hypers["scale_targets"]:
         if not isinstance(scaling_weights, str):
             of_forces = scales_of_forces(baseline.scaler.target_infos, train_datasets)

@@ -59,10 +59,10 @@ def read_output(path: Path) -> ase.Atoms:
         )
     try:
         found, tensors = readers[0](path, text)
+        if (found.numbers == 0).any():
+            raise ValueError("it has ghost atoms")
     except Exception as error:  # of ASE's readers, of any kind
         raise ValueError(f"'{path}' can't be read: {error}") from error
-    if (found.numbers == 0).any():
-        raise ValueError(f"'{path}' can't be read: it has ghost atoms")
     atoms = ase.Atoms(found.symbols, found.positions, cell=found.cell, pbc=found.pbc)
     atoms.info |= found.info
     results = {} if found.calc is None else found.calc.results

@@ -11,7 +11,7 @@ import numpy as np
 from ase.units import Bohr
 
 from .symmetric import symmetric_matrix
-from .text import charge_and_spin, last_part
+from .text import charge_and_spin, check_finished, last_part
 
 
 def read(path: Path, text: str) -> Tuple[ase.Atoms, Dict[str, np.ndarray]]:
@@ -22,8 +22,7 @@ def read(path: Path, text: str) -> Tuple[ase.Atoms, Dict[str, np.ndarray]]:
     :return: the last structure with ASE's results, and further tensors.
     :raises ValueError: if the calculation did not finish, or did not converge.
     """
-    if "SELF-CONSISTENCY CYCLE DID NOT CONVERGE" in text:
-        raise ValueError("the calculation failed: self-consistency was not reached")
+    check_finished(text, "Have a nice day.", "SELF-CONSISTENCY CYCLE DID NOT CONVERGE")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # the reader will be a plugin
         atoms: Any = ase.io.read(path, format="aims-output")

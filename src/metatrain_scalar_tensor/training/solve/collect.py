@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from ...basis import basis_name
 from ...density import Surroundings
 from ...o3 import Irrep
-from ...readout import Centers
+from ...readout import Centers, center_of
 from ...structures import Structures
 from ..cache import Batch
 from ..epoch import EpochRunner
@@ -120,8 +120,7 @@ class Collector:
 
     def _center(self, name: str) -> str:
         """What a target is predicted for."""
-        is_of_pairs = name in self.readouts["atom_pair"].heads
-        return "atom_pair" if is_of_pairs else "atom"
+        return center_of(self.runner.targets_info[name])
 
     def _samples(
         self, name: str, batch: Batch, seen: Dict[str, Seen]

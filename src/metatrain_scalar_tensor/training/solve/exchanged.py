@@ -10,6 +10,7 @@ from typing import Any, List, NamedTuple
 
 import torch
 
+from ...readout import center_of
 from ..cache import Batch
 from ..epoch import EpochRunner
 from ..fit import Fit
@@ -84,8 +85,8 @@ def _of_batch(
     :param are_errors: whether the ratios are those of errors; otherwise those of the
         variances before the exchange.
     """
-    readout = _readout(runner, name)
-    center = "atom_pair" if _is_of_pairs(runner, name) else "atom"
+    center = center_of(runner.targets_info[name])
+    readout: Any = runner.module.model.readouts[center]
     with watching({center: readout}) as seen:
         predictions = runner.predict(batch, is_training=False)
     centers, density, opposite = seen[center]
@@ -142,7 +143,7 @@ def _summed(
 def _exchanged(runner: EpochRunner, name: str, head: Any, of_all: _Ratios) -> _Ratios:
     """The sums of the transposed blocks, of the opposite kinds, in their places."""
     kinds = torch.arange(head.coefficients.num_kinds)
-    if _is_of_pairs(runner, name):  # ordered pairs of types
+    if center_of(runner.targets_info[name]) == "atom_pair":  # ordered pairs of types
         num_types = math.isqrt(len(kinds))
         kinds = kinds.reshape(num_types, num_types).T.flatten()
     exchange = head.exchange
@@ -155,14 +156,3 @@ def _exchanged(runner: EpochRunner, name: str, head: Any, of_all: _Ratios) -> _R
             for sums in of_all
         )
     )
-
-
-def _is_of_pairs(runner: EpochRunner, name: str) -> bool:
-    """Whether a target belongs to pairs of atoms."""
-    return runner.targets_info[name].sample_kind == "atom_pair"
-
-
-def _readout(runner: EpochRunner, name: str) -> Any:
-    """The readout that has the target."""
-    readouts = dict(runner.module.model.readouts.items())
-    return readouts["atom_pair" if _is_of_pairs(runner, name) else "atom"]
