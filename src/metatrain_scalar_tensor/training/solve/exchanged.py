@@ -88,7 +88,8 @@ def _of_batch(
     center = center_of(runner.targets_info[name])
     readout: Any = runner.module.model.readouts[center]
     with watching({center: readout}) as seen:
-        predictions = runner.predict(batch, is_training=False)
+        with torch.set_grad_enabled(runner.has_gradients):  # of other targets
+            predictions = runner.predict(batch, is_training=False)
     centers, density, opposite = seen[center]
     # the blocks of the prediction and of every member, before they are symmetric
     head.exchange, exchange = None, head.exchange
